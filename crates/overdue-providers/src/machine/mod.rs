@@ -1,0 +1,1 @@
+//! This machine, seen read-only.
