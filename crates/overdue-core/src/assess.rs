@@ -314,11 +314,11 @@ fn judge_credential(
                     code: Code::RotationOverdue,
                     days,
                     text: format!(
-                        "{}{} old, limit {}: overdue by {}",
+                        "{}{} old, limit {}: {}",
                         if first_seen { "At least " } else { "" },
                         days_text(credential.age_days(now).unwrap_or(0)),
                         days_text(limit),
-                        days_text(days)
+                        if days == 0 { "due today".to_owned() } else { format!("overdue by {}", days_text(days)) }
                     ),
                 });
             }
@@ -503,3 +503,6 @@ fn covers(exemption: &Exemption, finding: &Finding) -> bool {
         Subject::Exemption { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

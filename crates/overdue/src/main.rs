@@ -1,2 +1,42 @@
-//! The one program.
-fn main() {}
+//! Overdue: finds every credential an organisation has handed out, says how old it is, when it was last used, where it
+//! lies exposed and who owns it, and writes that owner one letter a week about what is due.
+//!
+//! This crate is the outer ring: it alone reads the clock, the environment and the command line, and it alone ends the
+//! process. `main` → [`cli`] (what was typed) → [`commands`] (one function each) → [`sweep`] (a run, target by target).
+
+mod cli;
+mod commands;
+mod fingerprint_key;
+mod holder;
+mod job;
+mod letters;
+mod occurrences;
+mod output;
+mod places;
+mod progress;
+mod serve;
+mod sweep;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    let typed = cli::Typed::parse();
+    output::log_to_stderr(&typed);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::complain(&format!("cannot start: {error}"));
+            return output::Exit::CouldNotRun.into();
+        }
+    };
+    let exit = match runtime.block_on(commands::run(typed)) {
+        Ok(exit) => exit,
+        Err(error) => {
+            output::complain(&format!("{error:#}"));
+            output::Exit::CouldNotRun
+        }
+    };
+    // A scan that still runs on a blocking thread holds nothing that matters once the store has its answer.
+    runtime.shutdown_background();
+    exit.into()
+}

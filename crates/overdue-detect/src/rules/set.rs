@@ -1,0 +1,115 @@
+//! The set of rules a scanner runs.
+
+use overdue_core::RuleFacts;
+use sha2::{Digest, Sha256};
+
+use super::check::{self, RuleProblem};
+use super::rule::Rule;
+use super::{builtin, file};
+use crate::engine::Prefilter;
+use crate::fingerprint::hex;
+
+/// Counts changes of the scanner that make it find other things with the same rules. Raise it with each, so that
+/// everything is read again.
+const SCANNER_VERSION: u32 = 1;
+
+/// Rules, checked and ready to run.
+pub struct RuleSet {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) prefilter: Prefilter,
+    digest: String,
+}
+
+/// All that is wrong with some rule files.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct RuleError {
+    /// Each thing that is wrong, with its place and its mend.
+    pub problems: Vec<RuleProblem>,
+}
+
+/// A made-up text that a rule finds something in, for tests that need a secret of each kind.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The text.
+    pub text: String,
+    /// The confidential part of it, as written there.
+    pub secret: String,
+    /// The public id that the detection brings, if any.
+    pub public_id: Option<String>,
+}
+
+impl RuleSet {
+    /// The rules that come with the program.
+    pub fn builtin() -> Result<Self, RuleError> {
+        Self::parse(&builtin::FILES)
+    }
+
+    /// Rules from files: pairs of a name, for messages, and a text.
+    ///
+    /// ```
+    /// use overdue_detect::RuleSet;
+    /// let error = RuleSet::parse(&[("mine.toml", "[[rule]]\nid = \"acme.key\"\ncolour = \"red\"")]).err().expect("refused");
+    /// assert!(error.to_string().starts_with("mine.toml:3: "), "{error}");
+    /// ```
+    pub fn parse(files: &[(&str, &str)]) -> Result<Self, RuleError> {
+        let rules = file::read(files).map_err(|problems| RuleError { problems })?;
+        let prefilter = Prefilter::new(&rules).map_err(|what| RuleError {
+            problems: vec![RuleProblem {
+                file: files.first().map_or_else(String::new, |file| file.0.to_owned()),
+                line: 1,
+                rule: String::new(),
+                what,
+                mend: "use fewer or shorter literals".to_owned(),
+            }],
+        })?;
+        let mut digest = Sha256::new();
+        digest.update(SCANNER_VERSION.to_le_bytes());
+        for (name, text) in files {
+            for part in [name, text] {
+                digest.update((part.len() as u64).to_le_bytes());
+                digest.update(part.as_bytes());
+            }
+        }
+        Ok(Self { rules, prefilter, digest: hex(&digest.finalize()[..8]) })
+    }
+
+    /// Names this set of rules and this version of the scanner: with another digest, what was scanned is scanned again.
+    pub fn digest(&self) -> String {
+        self.digest.clone()
+    }
+
+    /// What a report wants to know about each rule, in the order of the files.
+    pub fn facts(&self) -> Vec<RuleFacts> {
+        self.rules
+            .iter()
+            .map(|rule| RuleFacts {
+                id: rule.id.clone(),
+                title: rule.title.clone(),
+                service: rule.service.clone(),
+                revoke: rule.revoke.clone(),
+                id_only: rule.id_only,
+            })
+            .collect()
+    }
+
+    /// Proves the rules by their own examples. Empty when all is well.
+    pub fn check(&self) -> Vec<RuleProblem> {
+        check::check(self)
+    }
+
+    /// A made-up text in which `rule` finds a secret; another one for each `seed`. `None` when there is no such rule.
+    pub fn example(&self, rule: &str, seed: u64) -> Option<Example> {
+        check::example(self, rule, seed)
+    }
+
+    pub(crate) fn rule(&self, index: usize) -> &Rule {
+        &self.rules[index]
+    }
+}
+
+impl std::fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RuleSet({} rules, {})", self.rules.len(), self.digest)
+    }
+}

@@ -1,0 +1,164 @@
+//! The state of one scan: what it has found, what it could not see, and what it has spent.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use overdue_core::{Detection, GapReason};
+
+use crate::fingerprint::FingerprintKey;
+use crate::limits::Limits;
+use crate::rules::RuleSet;
+use crate::scanned::ScanGap;
+
+/// One scan under way.
+pub(crate) struct Session<'s> {
+    pub(crate) rules: &'s RuleSet,
+    pub(crate) key: &'s FingerprintKey,
+    pub(crate) limits: &'s Limits,
+    pub(crate) budget: Rc<Budget>,
+    pub(crate) detections: Vec<Detection>,
+    gaps: Vec<ScanGap>,
+    gaps_left_out: u64,
+}
+
+/// What was spent. Shared with the readers that do the spending.
+#[derive(Default)]
+pub(crate) struct Budget {
+    /// Unpacked and decoded bytes so far.
+    pub(crate) unpacked: Cell<u64>,
+    /// Archive entries so far.
+    pub(crate) entries: Cell<u64>,
+    /// Bytes the second stage looked at.
+    pub(crate) work: Cell<u64>,
+    /// Why the whole scan stops here.
+    pub(crate) stop: RefCell<Option<Stop>>,
+    /// Why the artifact itself could not be read on.
+    pub(crate) read_error: RefCell<Option<String>>,
+}
+
+/// A limit that was hit.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop {
+    pub(crate) reason: GapReason,
+    pub(crate) detail: String,
+}
+
+impl Budget {
+    /// Whether anything more may be done.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.stop.borrow().is_some() || self.read_error.borrow().is_some()
+    }
+
+    /// Stops the scan, for the first reason given.
+    pub(crate) fn stop(&self, reason: GapReason, detail: String) {
+        self.stop.borrow_mut().get_or_insert(Stop { reason, detail });
+    }
+
+    /// Counts bytes that were unpacked or decoded.
+    pub(crate) fn spend_unpacked(&self, bytes: u64, limits: &Limits) {
+        self.unpacked.set(self.unpacked.get().saturating_add(bytes));
+        if self.unpacked.get() > limits.total_bytes_max {
+            self.stop(GapReason::TooLarge, format!("unpacks to more than {} bytes in all (total_bytes_max)", limits.total_bytes_max));
+        }
+    }
+
+    /// Counts bytes that the second stage looks at.
+    pub(crate) fn spend_work(&self, bytes: usize, limits: &Limits) {
+        self.work.set(self.work.get().saturating_add(bytes as u64));
+        if self.work.get() > limits.work_max {
+            self.stop(GapReason::TooLarge, format!("needs more work than {} bytes of close reading (work_max)", limits.work_max));
+        }
+    }
+}
+
+impl<'s> Session<'s> {
+    pub(crate) fn new(rules: &'s RuleSet, key: &'s FingerprintKey, limits: &'s Limits) -> Self {
+        Self { rules, key, limits, budget: Rc::default(), detections: Vec::new(), gaps: Vec::new(), gaps_left_out: 0 }
+    }
+
+    /// Notes something that was not seen.
+    pub(crate) fn gap(&mut self, path: &str, reason: GapReason, detail: impl Into<String>) {
+        if self.gaps.len() < self.limits.gaps_max {
+            self.gaps.push(ScanGap { path: path.to_owned(), reason, detail: detail.into() });
+        } else {
+            self.gaps_left_out += 1;
+        }
+    }
+
+    /// Whether any gap was noted.
+    pub(crate) fn has_gaps(&self) -> bool {
+        !self.gaps.is_empty()
+    }
+
+    /// All gaps, the limit that stopped the scan and the fault that broke it off among them.
+    pub(crate) fn into_parts(mut self) -> (Vec<Detection>, Vec<ScanGap>, Option<String>) {
+        if self.gaps_left_out > 0 {
+            let detail = format!("{} more gaps like these (gaps_max is {})", self.gaps_left_out, self.limits.gaps_max);
+            self.gaps.push(ScanGap { path: String::new(), reason: GapReason::TooMany, detail });
+        }
+        if let Some(stop) = self.budget.stop.borrow_mut().take() {
+            self.gaps.push(ScanGap { path: String::new(), reason: stop.reason, detail: stop.detail });
+        }
+        let read_error = self.budget.read_error.borrow_mut().take();
+        if let Some(error) = &read_error {
+            self.gaps.push(ScanGap { path: String::new(), reason: GapReason::Truncated, detail: format!("reading broke off: {error}") });
+        }
+        (self.detections, self.gaps, read_error)
+    }
+}
+
+/// Where in the artifact something stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// Path inside the artifact; empty for the artifact itself.
+    pub(crate) path: String,
+    /// The name that tells the syntax: the artifact's, or the entry's.
+    pub(crate) name: String,
+    /// Encodings it was taken out of, outermost first.
+    pub(crate) decoded: String,
+    pub(crate) archive_depth: u8,
+    pub(crate) decode_depth: u8,
+}
+
+/// Longest path kept of one entry; longer ones are cut, and say so.
+const NAME_BYTES_MAX: usize = 1024;
+
+impl Place {
+    /// The artifact itself.
+    pub(crate) fn root(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// An entry of the archive here.
+    pub(crate) fn entry(&self, name: &[u8]) -> Self {
+        let mut text = String::from_utf8_lossy(&name[..name.len().min(NAME_BYTES_MAX)]).replace('\0', "\u{fffd}");
+        if name.len() > NAME_BYTES_MAX {
+            text.push('…');
+        }
+        let path = if self.path.is_empty() { text.clone() } else { format!("{}!/{text}", self.path) };
+        Self { path, name: text, decoded: self.decoded.clone(), archive_depth: self.archive_depth + 1, decode_depth: self.decode_depth }
+    }
+
+    /// What a compression here holds.
+    pub(crate) fn decompressed(&self, how: &str) -> Self {
+        let mut place = self.wrapped(how);
+        place.archive_depth += 1;
+        // `app.log.gz` holds `app.log`.
+        let name = self.name.as_str();
+        let ending = name.rfind('.').filter(|&at| !name[at..].contains('/') && name.len() - at <= 5);
+        place.name = ending.map_or(name, |at| &name[..at]).to_owned();
+        place
+    }
+
+    /// What an encoding here holds.
+    pub(crate) fn decoded(&self, how: &str) -> Self {
+        let mut place = self.wrapped(how);
+        place.decode_depth += 1;
+        place
+    }
+
+    fn wrapped(&self, how: &str) -> Self {
+        let decoded = if self.decoded.is_empty() { how.to_owned() } else { format!("{} > {how}", self.decoded) };
+        Self { decoded, ..self.clone() }
+    }
+}

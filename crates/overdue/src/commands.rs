@@ -1,0 +1,514 @@
+//! One function a command.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::CommandFactory as _;
+use jiff::{SignedDuration, Timestamp};
+use overdue_core::{
+    Assessment, Audit, Delivery, Job, Letters as LettersSpec, MachineAudit, MachineRead, OwnersConfig, Period, Policy, ProviderKind,
+    RuleFacts, RuleId, assess,
+};
+use overdue_detect::{Limits, RuleSet, Scanner};
+use overdue_providers::Provider;
+use overdue_providers::aws::{Aws, AwsConnectError, AwsOptions};
+use overdue_providers::machine::{Machine, MachineFacts};
+use overdue_report::{LetterContext, ReportInput, RunFacts, Templates, render_html_report, report_json, summary_text};
+use overdue_store::{BeginRun, NewRun, Run, RunStatus, Store};
+
+use crate::cli::{
+    AuditArgs, Command, Format, JobsCommand, ListArgs, Only, OutputArgs, PermissionsOf, ReportArgs, RulesCommand, RunArgs, ServeArgs,
+    TemplatesCommand, Typed,
+};
+use crate::letters::{Letters, Sending};
+use crate::output::{Exit, complain, say};
+use crate::places::{Places, write_whole};
+use crate::progress::Progress;
+use crate::sweep::Sweep;
+use crate::{fingerprint_key, holder, job, letters, occurrences, serve};
+
+/// Reads the clock. The one place in the project that does.
+pub(crate) type Clock = fn() -> Timestamp;
+
+#[allow(clippy::disallowed_methods, reason = "the outer ring: everything else takes `now`")]
+fn clock() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A run belongs to its holder for this long without a sign of life.
+const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// A sign of life this often: three may be lost.
+const LEASE_RENEWAL: Duration = Duration::from_secs(15);
+/// Width of the summary where the terminal does not tell.
+const WIDTH_DEFAULT: usize = 100;
+
+/// Does what was typed.
+pub(crate) async fn run(typed: Typed) -> Result<Exit> {
+    match typed.command {
+        Command::Audit(args) => audit(args).await,
+        Command::Run(args) => run_jobs(args).await,
+        Command::Serve(args) => serve_jobs(args).await,
+        Command::Jobs { command: JobsCommand::Check { jobs } } => check_jobs(&jobs),
+        Command::Rules { command } => rules(&command),
+        Command::Templates { command: TemplatesCommand::Check { templates } } => check_templates(templates.as_deref()),
+        Command::Credentials(args) => list(args, List::Credentials).await,
+        Command::Findings(args) => list(args, List::Findings).await,
+        Command::Runs(args) => runs(args).await,
+        Command::Report(args) => report(args).await,
+        Command::Permissions { provider: PermissionsOf::Aws, explain } => permissions(explain),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+/// What every run needs, made once.
+pub(crate) struct Machinery {
+    pub(crate) store: Arc<Store>,
+    scanner: Scanner,
+    ruleset: String,
+    rules: BTreeMap<RuleId, RuleFacts>,
+    templates: Templates,
+    places: Places,
+    store_url: String,
+}
+
+impl Machinery {
+    async fn start(store_url: Option<&str>, templates: Option<&Path>) -> Result<Self> {
+        let places = Places::find()?;
+        let store_url = places.store_url(store_url);
+        let templates = load_templates(templates)?;
+        let rules = RuleSet::builtin().context("the built-in rules are broken; please report this")?;
+        let key = fingerprint_key::load(&places)?;
+        let store = Store::open(&store_url, clock()).await?;
+        store.bind_key(&key.id()).await?;
+        let facts = rules.facts().into_iter().map(|facts| (facts.id.clone(), facts)).collect();
+        let ruleset = rules.digest();
+        let scanner = Scanner::new(Arc::new(rules), key, Limits::default());
+        Ok(Self { store: Arc::new(store), scanner, ruleset, rules: facts, templates, places, store_url })
+    }
+
+    /// Providers of a job. What cannot be reached is a remark or, where the job names it, a gap of its discovery.
+    async fn providers(&self, job: &Job, only: &[Only], explicit: bool) -> Result<(Vec<Arc<dyn Provider>>, Vec<String>)> {
+        let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+        let mut remarks = Vec::new();
+        for audit in &job.audits {
+            match audit {
+                Audit::Machine(_) if !wanted(only, Only::Machine) => {}
+                Audit::Machine(audit) => providers.push(Arc::new(Machine::new(audit.clone(), self.machine_facts(job)))),
+                Audit::Aws(_) if !wanted(only, Only::Aws) => {}
+                Audit::Aws(audit) => match Aws::connect(audit.clone(), clock(), AwsOptions { required: explicit, ..AwsOptions::default() }).await {
+                    Ok(aws) => providers.push(Arc::new(aws)),
+                    Err(AwsConnectError::NoCredentials) => {
+                        remarks.push("AWS: no credentials here, so no account was looked at (set AWS_PROFILE or the AWS_* variables)".to_owned());
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+            }
+        }
+        Ok((providers, remarks))
+    }
+
+    fn machine_facts(&self, job: &Job) -> MachineFacts {
+        let mut own = self.places.own(&self.store_url);
+        if let Delivery::Outbox { folder } = &job.letters.delivery {
+            own.push(folder.clone());
+        }
+        MachineFacts {
+            host: holder::name(),
+            home: self.places.home.clone(),
+            environment: std::env::vars_os()
+                .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+                .collect(),
+            own_paths: own,
+        }
+    }
+}
+
+fn wanted(only: &[Only], provider: Only) -> bool {
+    only.is_empty() || only.contains(&provider)
+}
+
+fn load_templates(folder: Option<&Path>) -> Result<Templates> {
+    match folder {
+        Some(folder) => Ok(Templates::with_overrides(folder)?),
+        None => Ok(Templates::builtin()?),
+    }
+}
+
+/// Which run is asked for.
+pub(crate) struct RunRequest {
+    pub(crate) occurrence: String,
+    pub(crate) due_at: Timestamp,
+    pub(crate) scheduled: bool,
+}
+
+/// How a run ended.
+struct Ended {
+    run: Run,
+    assessment: Assessment,
+    status: RunStatus,
+    exit: Exit,
+    letters: Option<Letters>,
+    remarks: Vec<String>,
+    started_at: Timestamp,
+    ended_at: Timestamp,
+}
+
+/// What a person chose for one run.
+struct Choices {
+    only: Vec<Only>,
+    dry_run: bool,
+    quiet: bool,
+    /// False for `overdue audit`, where a provider that cannot be reached is a remark.
+    explicit: bool,
+}
+
+async fn audit(args: AuditArgs) -> Result<Exit> {
+    let here = std::env::current_dir().context("the current folder is gone")?;
+    let paths: Vec<PathBuf> = if args.paths.is_empty() { vec![here.clone()] } else { args.paths.iter().map(|path| here.join(path)).collect() };
+    let audit = Job {
+        name: "audit".into(),
+        schedule: None,
+        deadline: SignedDuration::from_hours(24),
+        catch_up: SignedDuration::ZERO,
+        audits: vec![
+            Audit::Machine(MachineAudit { paths, read: MachineRead::ALL.into_iter().collect() }),
+            Audit::Aws(job::aws_ambient()),
+        ],
+        policy: Policy::default(),
+        owners: OwnersConfig::default(),
+        letters: LettersSpec {
+            template: "rotation-due".into(),
+            delivery: Delivery::None,
+            from: "overdue@localhost.localdomain".into(),
+            security: None,
+            period: Period::Weekly,
+            timezone: "UTC".into(),
+        },
+    };
+    let machinery = Machinery::start(args.store.store.as_deref(), args.output.templates.as_deref()).await?;
+    let choices = Choices { only: args.only, dry_run: false, quiet: args.output.quiet, explicit: false };
+    let ended = run_manually(&machinery, &audit, &choices).await?;
+    show(&machinery, &audit, &ended, &args.output)
+}
+
+async fn run_jobs(args: RunArgs) -> Result<Exit> {
+    let jobs = read_jobs(&args.jobs)?;
+    let machinery = Machinery::start(args.store.store.as_deref(), args.output.templates.as_deref()).await?;
+    let mut exit = Exit::Clean;
+    for job in &jobs {
+        let choices = Choices { only: args.only.clone(), dry_run: args.dry_run, quiet: args.output.quiet, explicit: true };
+        let ended = match run_manually(&machinery, job, &choices).await {
+            Ok(ended) => ended,
+            // One job that cannot run holds no other up.
+            Err(error) => {
+                complain(&format!("job {}: {error:#}", job.name));
+                exit = exit.max(Exit::CouldNotRun);
+                continue;
+            }
+        };
+        exit = exit.max(show(&machinery, job, &ended, &args.output)?);
+    }
+    Ok(exit)
+}
+
+async fn serve_jobs(args: ServeArgs) -> Result<Exit> {
+    let mut files = Vec::new();
+    for path in &args.jobs {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).with_context(|| format!("cannot read the folder {}", path.display()))?;
+            let mut found: Vec<PathBuf> = entries
+                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+                .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+                .collect();
+            found.sort();
+            files.extend(found);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let jobs = read_jobs(&files)?;
+    if jobs.iter().all(|job| job.schedule.is_none()) {
+        bail!("no job has a `schedule`; nothing would ever run");
+    }
+    let machinery = Arc::new(Machinery::start(args.store.store.as_deref(), args.templates.as_deref()).await?);
+    for job in &jobs {
+        if let Some(schedule) = &job.schedule {
+            let next = occurrences::upcoming(schedule, clock()).next();
+            complain(&format!(
+                "serving {}: \"{}\" in {}, next {}",
+                job.name,
+                schedule.cron,
+                schedule.timezone,
+                next.map_or_else(|| "never".to_owned(), |at| at.to_string())
+            ));
+        }
+    }
+    serve::serve(machinery, jobs, clock).await?;
+    Ok(Exit::Clean)
+}
+
+/// Reads job files and prints every complaint about any of them.
+fn read_jobs(files: &[PathBuf]) -> Result<Vec<Job>> {
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut bad = 0;
+    for file in files {
+        match job::read_job(file) {
+            Ok(job) => {
+                if jobs.iter().any(|known| known.name == job.name) {
+                    complain(&format!("{}: another job file has the name `{}` too; names must differ", file.display(), job.name));
+                    bad += 1;
+                }
+                jobs.push(job);
+            }
+            Err(problems) => {
+                for problem in &problems {
+                    complain(&problem.to_string());
+                }
+                bad += problems.len();
+            }
+        }
+    }
+    match bad {
+        0 => Ok(jobs),
+        1 => bail!("nothing was run: mend this one thing first"),
+        _ => bail!("nothing was run: mend these {bad} things first"),
+    }
+}
+
+fn check_jobs(files: &[PathBuf]) -> Result<Exit> {
+    let jobs = match read_jobs(files) {
+        Ok(jobs) => jobs,
+        Err(_) => return Ok(Exit::CouldNotRun),
+    };
+    let mut text = String::new();
+    for job in &jobs {
+        text.push_str(&format!("{}: good\n", job.name));
+        if let Some(schedule) = &job.schedule {
+            text.push_str(&format!("  due \"{}\" in {}:\n", schedule.cron, schedule.timezone));
+            let zone = jiff::tz::TimeZone::get(&schedule.timezone).unwrap_or(jiff::tz::TimeZone::UTC);
+            for at in occurrences::upcoming(schedule, clock()).take(5) {
+                text.push_str(&format!("    {}\n", at.to_zoned(zone.clone()).strftime("%a %F %R %Z")));
+            }
+        }
+    }
+    say(&text)?;
+    Ok(Exit::Clean)
+}
+
+/// Runs a job now. An unfinished run of it that nobody holds any more is gone on with.
+async fn run_manually(machinery: &Machinery, job: &Job, choices: &Choices) -> Result<Ended> {
+    let now = clock();
+    let request = match machinery.store.unfinished_run(&job.name, &holder::is_dead, now).await? {
+        Some(unfinished) => {
+            complain(&format!("going on with run {} of {}, which did not end", unfinished.run, job.name));
+            RunRequest { occurrence: unfinished.occurrence, due_at: unfinished.due_at, scheduled: unfinished.scheduled }
+        }
+        None => RunRequest { occurrence: format!("manual {now}"), due_at: now, scheduled: false },
+    };
+    match claim(machinery, job, &request).await? {
+        Some(run) => perform(machinery, job, run, choices).await,
+        None => bail!("another process is running {} at this moment; wait for it, or look with `overdue runs`", job.name),
+    }
+}
+
+/// Claims and performs one occurrence for `overdue serve`. Does nothing when another process has it.
+pub(crate) async fn run_claimed(machinery: &Machinery, job: Job, request: RunRequest, _clock: Clock) -> Result<()> {
+    let Some(run) = claim(machinery, &job, &request).await? else { return Ok(()) };
+    let choices = Choices { only: Vec::new(), dry_run: false, quiet: true, explicit: true };
+    let ended = perform(machinery, &job, run, &choices).await?;
+    let path = machinery.places.report(&job.name, &ended.run.id.to_string());
+    write_report(machinery, &ended, &job, &path)?;
+    complain(&format!("job {}: {} ({})", job.name, ended.status.as_str(), path.display()));
+    Ok(())
+}
+
+async fn claim(machinery: &Machinery, job: &Job, request: &RunRequest) -> Result<Option<Run>> {
+    let now = clock();
+    let new = NewRun {
+        job: job.name.clone(),
+        occurrence: request.occurrence.clone(),
+        due_at: request.due_at,
+        scheduled: request.scheduled,
+        holder: holder::own(),
+        now,
+        lease_until: now + LEASE,
+    };
+    match machinery.store.begin_run(&new, &holder::is_dead).await? {
+        BeginRun::Started(run) | BeginRun::Resumed(run) => Ok(Some(run)),
+        BeginRun::HeldBy { .. } | BeginRun::AlreadyEnded { .. } => Ok(None),
+    }
+}
+
+async fn perform(machinery: &Machinery, job: &Job, run: Run, choices: &Choices) -> Result<Ended> {
+    let started_at = clock();
+    let store = machinery.store.clone();
+    let lease = {
+        let (store, run) = (store.clone(), run.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LEASE_RENEWAL).await;
+                let now = clock();
+                if let Err(error) = store.renew_lease(&run, now, now + LEASE).await {
+                    tracing::warn!(run_id = %run.id, error = %error, "could not renew the lease of this run");
+                }
+            }
+        })
+    };
+    let ended = perform_held(machinery, job, &run, choices, started_at).await;
+    lease.abort();
+    ended
+}
+
+async fn perform_held(machinery: &Machinery, job: &Job, run: &Run, choices: &Choices, started_at: Timestamp) -> Result<Ended> {
+    let store = &machinery.store;
+    let (providers, mut remarks) = machinery.providers(job, &choices.only, choices.explicit).await?;
+    if providers.is_empty() {
+        bail!("nothing to look at: {}", if remarks.is_empty() { "no provider of this job is chosen".to_owned() } else { remarks.join("; ") });
+    }
+    let progress = Arc::new(Progress::new(choices.quiet));
+    let sweep = Sweep::new(store.clone(), machinery.scanner.clone(), machinery.ruleset.clone(), run.clone(), progress.clone());
+    let deadline = tokio::time::Instant::now() + Duration::try_from(job.deadline).unwrap_or(Duration::from_secs(86_400));
+    remarks.extend(sweep.run(&providers, deadline, clock).await?);
+    progress.finish();
+
+    let assessment = assess_run(machinery, job, run).await?;
+    let now = assessment.now;
+    let accounts = store.inventory(run).await?.accounts;
+    let letters = if matches!(job.letters.delivery, Delivery::None) {
+        None
+    } else {
+        let context = LetterContext { job: &job.name, now, timezone: &job.letters.timezone, accounts: &accounts, rules: &machinery.rules, assessment: &assessment, template: &job.letters.template };
+        let sending =
+            Sending { store, run, job, templates: &machinery.templates, context, dry_run: choices.dry_run, now };
+        Some(letters::send(&sending, &assessment).await?)
+    };
+    let undelivered = letters.as_ref().is_some_and(|letters| !letters.failed.is_empty());
+    let (status, exit) = if !assessment.complete() || undelivered {
+        (RunStatus::Partial, Exit::Partial)
+    } else if assessment.open().next().is_some() {
+        (RunStatus::Findings, Exit::Findings)
+    } else {
+        (RunStatus::Clean, Exit::Clean)
+    };
+    let ended_at = clock();
+    store.finish_run(run, status, ended_at).await?;
+    Ok(Ended { run: run.clone(), assessment, status, exit, letters, remarks, started_at, ended_at })
+}
+
+/// Judges what the store knows of a run.
+async fn assess_run(machinery: &Machinery, job: &Job, run: &Run) -> Result<Assessment> {
+    let mut inventory = machinery.store.inventory(run).await?;
+    inventory.rules = machinery.rules.clone();
+    Ok(assess(&inventory, &job.policy, &job.owners, clock()))
+}
+
+fn input<'a>(machinery: &'a Machinery, ended: &'a Ended, job: &'a Job) -> ReportInput<'a> {
+    ReportInput {
+        assessment: &ended.assessment,
+        rules: &machinery.rules,
+        run: RunFacts {
+            job: job.name.clone(),
+            run: ended.run.id.to_string(),
+            status: ended.status.as_str().to_owned(),
+            exit_code: ended.exit.code(),
+            started_at: ended.started_at,
+            ended_at: ended.ended_at,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            remarks: ended.remarks.clone(),
+        },
+        timezone: &job.letters.timezone,
+    }
+}
+
+fn write_report(machinery: &Machinery, ended: &Ended, job: &Job, path: &Path) -> Result<()> {
+    let html = render_html_report(&machinery.templates, &input(machinery, ended, job))?;
+    write_whole(path, html.as_bytes())
+}
+
+/// Prints a run and writes its HTML report.
+fn show(machinery: &Machinery, job: &Job, ended: &Ended, args: &OutputArgs) -> Result<Exit> {
+    let path = args.report.clone().unwrap_or_else(|| machinery.places.report(&job.name, &ended.run.id.to_string()));
+    write_report(machinery, ended, job, &path)?;
+    match args.format {
+        Format::Json => {
+            let json = report_json(&input(machinery, ended, job))?;
+            say(&format!("{json}\n"))?;
+        }
+        Format::Text => {
+            let mut text = summary_text(&input(machinery, ended, job), WIDTH_DEFAULT, colour());
+            if let Some(letters) = &ended.letters {
+                text.push_str(&letters.text());
+                text.push('\n');
+            }
+            text.push_str(&format!("Report: {}\n", path.display()));
+            say(&text)?;
+        }
+    }
+    Ok(ended.exit)
+}
+
+fn colour() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn rules(command: &RulesCommand) -> Result<Exit> {
+    let rules = RuleSet::builtin().context("the built-in rules are broken; please report this")?;
+    match command {
+        RulesCommand::List => {
+            let mut text = String::new();
+            for facts in rules.facts() {
+                text.push_str(&format!("{:44} {}\n", facts.id, facts.title));
+            }
+            say(&text)?;
+            Ok(Exit::Clean)
+        }
+        RulesCommand::Check => {
+            let problems = rules.check();
+            for problem in &problems {
+                complain(&problem.to_string());
+            }
+            if problems.is_empty() {
+                say(&format!("{} rules: ids unique, every example found, every counter-example silent\n", rules.facts().len()))?;
+                Ok(Exit::Clean)
+            } else {
+                Ok(Exit::CouldNotRun)
+            }
+        }
+    }
+}
+
+fn check_templates(folder: Option<&Path>) -> Result<Exit> {
+    let templates = load_templates(folder)?;
+    let problems = templates.check();
+    for problem in &problems {
+        complain(&problem.to_string());
+    }
+    if problems.is_empty() {
+        say("Every template renders against every standard report\n")?;
+        return Ok(Exit::Clean);
+    }
+    Ok(Exit::CouldNotRun)
+}
+
+fn permissions(explain: bool) -> Result<Exit> {
+    if explain {
+        let mut text = String::new();
+        for permission in overdue_providers::aws::PERMISSIONS {
+            text.push_str(&format!("{:44} {}\n", permission.action, permission.why));
+        }
+        say(&text)?;
+    } else {
+        say(&format!("{}\n", overdue_providers::aws::policy_json()))?;
+    }
+    Ok(Exit::Clean)
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Typed::command(), "overdue", &mut script);
+    say(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Clean)
+}
