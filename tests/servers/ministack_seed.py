@@ -73,10 +73,10 @@ def seed_functions(aws, answers, rng):
 def seed_bucket(aws, answers, rng):
     s3 = aws("s3", ACCOUNT)
     s3.create_bucket(Bucket="acme-artifacts")
-    for key, rule, wrap in (("a.env", "sendgrid.api-key", str.encode), ("b.log.gz", "digitalocean.pat", lambda t: gzip.compress(t.encode()))):
+    for key, rule, wrap in (("a.env", "sendgrid.api-key", bytes), ("b.log.gz", "digitalocean.pat", gzip.compress)):
         planted = tokens.make(rule, rng)
         text, line = source(rng, planted, "env")
-        s3.put_object(Bucket="acme-artifacts", Key=key, Body=wrap(text))
+        s3.put_object(Bucket="acme-artifacts", Key=key, Body=wrap(text.encode()))
         answers.detection(planted, f"s3://acme-artifacts/{key}", account=ACCOUNT, region=REGION, line=line)
     s3.put_object(Bucket="acme-artifacts", Key="clean.txt", Body="\n".join(tokens.noise_files(rng).values()))
     answers.clean.append("s3://acme-artifacts/clean.txt")

@@ -180,9 +180,12 @@ def user_row(user, as_of):
     certificates = list(user.signing_certificates.values())
     row = [user.name, user.arn, report_date(user.create_date), *password, str(bool(user.mfa_devices)).lower()]
     for n in range(2):
-        key = keys[n] if n < len(keys) else None
-        # "Rotated" is AWS's word for created or last changed: turning a key off moves it.
-        row += key_columns(key.status == "Active", getattr(key, "rotated", key.create_date), key.last_used) if key else key_columns(False, None, None)
+        if n < len(keys):
+            # "Rotated" is AWS's word for created or last changed: turning a key off moves it.
+            rotated = getattr(keys[n], "rotated", keys[n].create_date)
+            row += key_columns(keys[n].status == "Active", rotated, keys[n].last_used)
+        else:
+            row += key_columns(False, None, None)
     for n in range(2):
         certificate = certificates[n] if n < len(certificates) else None
         row += [str(certificate.status == "Active").lower(), report_date(certificate.upload_date)] if certificate else ["false", "N/A"]
@@ -456,7 +459,8 @@ def set_credential_report(body):
 def set_secret(body):
     """account, region, name; created?, changed?, rotated?, accessed?, next_rotation?"""
     secret = secretsmanager_backends[body["account"]][body["region"]].secrets[body["name"]]
-    at = {name: dt.datetime.fromisoformat(value).timestamp() for name, value in body.items() if name not in ("account", "region", "name") and value}
+    at = {name: dt.datetime.fromisoformat(body[name]).timestamp()
+          for name in ("created", "changed", "rotated", "accessed", "next_rotation") if body.get(name)}
     secret.created_date = at.get("created", secret.created_date)
     secret.last_changed_date = at.get("changed", secret.last_changed_date)
     secret.next_rotation_date = at.get("next_rotation")
@@ -516,11 +520,12 @@ def set_clock(body):
     world.now = date(body["now"])
 
 
-HOOKS = {"access-key": set_access_key, "user": set_user, "ssh-key": set_ssh_key, "signing-certificate": set_signing_certificate,
-         "service-credential": add_service_credential, "root": set_root, "credential-report": set_credential_report,
-         "secret": set_secret, "parameter": set_parameter, "function": set_function, "layer": set_layer,
-         "organization-account": set_organization_account, "role-policy": set_role_policy, "authorization": set_authorization, "regions": set_regions,
-         "clock": set_clock, "fault": faults.add}
+HOOKS = {
+    "access-key": set_access_key, "user": set_user, "ssh-key": set_ssh_key, "signing-certificate": set_signing_certificate,
+    "service-credential": add_service_credential, "root": set_root, "credential-report": set_credential_report,
+    "secret": set_secret, "parameter": set_parameter, "function": set_function, "layer": set_layer,
+    "organization-account": set_organization_account, "role-policy": set_role_policy, "authorization": set_authorization,
+    "regions": set_regions, "clock": set_clock, "fault": faults.add}
 
 
 def answer_hook(request):

@@ -1,6 +1,4 @@
 """IAM users with credentials of every age and habit, root keys, secrets and parameters, and who owns them."""
-import datetime as dt
-
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519

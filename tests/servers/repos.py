@@ -144,7 +144,7 @@ def seed_repos(answers, rng, root, real_pair):
     notebook = json.dumps({"cells": [{"cell_type": "code", "outputs": [{"data": {"text/plain": cell}}]}], "nbformat": 4}, indent=1)
     line = notebook[:notebook.index(cell)].count("\n") + 1
     commit = repo.commit("Explore", {"explore.ipynb": notebook})
-    note(repo, openai, "explore.ipynb", line, commit, encoded="base64", also=[f"file:{repo.path}/explore.ipynb"])
+    note(repo, openai, "explore.ipynb", line, commit, how="base64", also=[f"file:{repo.path}/explore.ipynb"])
     repo.git("checkout", "-q", "-b", "side")
     key = make("private-key.pem")
     commit = repo.commit("Sign", {"keys/signer.pem": key.text})

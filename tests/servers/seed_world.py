@@ -26,30 +26,31 @@ from repos import binary_around, seed_odd_repos, seed_repos
 from tokens import noise_files
 from world import Answers, Aws, Stage, line_of, rfc3339, seed_function, sha256, source, tar_gz_of, written, zip_of
 
-MANAGEMENT, UNKNOWN = "111111111111", "444455556666"
+MAIN, SHOP, LABS = "111111111111", "222222222222", "333333333333"
+UNKNOWN = "444455556666"          # an account that no audit reaches
 REGIONS = ["us-east-1", "eu-west-1"]
 
 
 def accounts_of_weekly():
     """An owner tag on the first, a security contact on the second, nothing on the third: what it holds is ownerless."""
     return [
-        {"id": "111111111111", "number": 0, "name": "acme-main", "email": "aws-main@acme.example", "tags": {"owner": "platform@acme.example"},
-         "contacts": {}, "owner": {"address": "platform@acme.example", "evidence": "account tag owner"}},
-        {"id": "222222222222", "number": 1, "name": "acme-shop", "email": "aws-shop@acme.example", "tags": {"cost-center": "42"},
+        {"id": MAIN, "number": 0, "name": "acme-main", "email": "aws-main@acme.example", "contacts": {},
+         "tags": {"owner": "platform@acme.example"}, "owner": {"address": "platform@acme.example", "evidence": "account tag owner"}},
+        {"id": SHOP, "number": 1, "name": "acme-shop", "email": "aws-shop@acme.example", "tags": {"cost-center": "42"},
          "contacts": {"SECURITY": "security-shop@acme.example"},
          "owner": {"address": "security-shop@acme.example", "evidence": "account contact SECURITY"}},
-        {"id": "333333333333", "number": 2, "name": "acme-labs", "email": "aws-labs@acme.example", "tags": {}, "contacts": {}, "owner": None},
+        {"id": LABS, "number": 2, "name": "acme-labs", "email": "aws-labs@acme.example", "contacts": {}, "tags": {}, "owner": None},
     ]
 
 
 def seed_organization(aws, answers, accounts, external_id):
-    organizations = aws("organizations", MANAGEMENT)
+    organizations = aws("organizations", MAIN)
     organizations.create_organization(FeatureSet="ALL")
     for account in accounts:
         made = account["id"]
-        if made != MANAGEMENT:
+        if made != MAIN:
             made = organizations.create_account(AccountName=account["name"], Email=account["email"])["CreateAccountStatus"]["AccountId"]
-        aws.hook("organization-account", {"management": MANAGEMENT, "id": made, "new_id": account["id"], "name": account["name"],
+        aws.hook("organization-account", {"management": MAIN, "id": made, "new_id": account["id"], "name": account["name"],
                                           "email": account["email"], "joined": rfc3339(answers.ago(2000 - account["number"]))})
         if account["tags"]:
             organizations.tag_resource(ResourceId=account["id"], Tags=[{"Key": k, "Value": v} for k, v in account["tags"].items()])
@@ -57,11 +58,11 @@ def seed_organization(aws, answers, accounts, external_id):
             aws("account", account["id"]).put_alternate_contact(
                 AlternateContactType=kind, EmailAddress=address, Name="Security", PhoneNumber="+49 30 1234", Title="Security")
         aws.role(account["id"], "overdue-audit", {"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{MANAGEMENT}:root"},
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{MAIN}:root"},
             "Condition": {"StringEquals": {"sts:ExternalId": external_id}}}]})
         aws.role(account["id"], "lambda-exec")
         answers.accounts.append({name: account[name] for name in ("id", "name", "email", "contacts", "tags")})
-    aws.role(MANAGEMENT, "overdue-runner")
+    aws.role(MAIN, "overdue-runner")
 
 
 def clean_stage(rng):
@@ -79,7 +80,6 @@ def seed_weekly_functions(aws, answers, rng, keys, secrets):
     make = lambda rule: tokens.make(rule, rng)
     stage = lambda: settled_stage(rng)
     pair = lambda account, user, which=0: tokens.aws_pair(*keys[account][user][which], account)
-    main, shop, labs = "111111111111", "222222222222", "333333333333"
     us, eu = REGIONS
 
     layers = seed_layers(aws, answers, rng)
@@ -88,33 +88,33 @@ def seed_weekly_functions(aws, answers, rng, keys, secrets):
         seed_function(aws, answers, account, region, name, list(stages), sorted(ages, reverse=True), layers)
 
     # A credential in the variables
-    billing, hook_token = pair(main, "build-bot"), make("github.pat")
-    function(main, us, "billing-export", stage().variables(
+    billing, hook_token = pair(MAIN, "build-bot"), make("github.pat")
+    function(MAIN, us, "billing-export", stage().variables(
         billing, AWS_KEY_ID=billing.public_id, AWS_SECRET=billing.secret), layers=layers["common"])
-    function(main, us, "deploy-hook", stage().variables(hook_token, GITHUB_TOKEN=hook_token.text), layers=layers["common"])
+    function(MAIN, us, "deploy-hook", stage().variables(hook_token, GITHUB_TOKEN=hook_token.text), layers=layers["common"])
     url = make("database.url")
     orders = make("gitlab.pat")
-    function(main, us, "orders-api",     # in the code of version 1 alone; the variable came with version 2
+    function(MAIN, us, "orders-api",     # in the code of version 1 alone; the variable came with version 2
              stage().plant_source(rng, orders, "config/settings.py"), stage().variables(url, DATABASE_URL=url.text),
              stage().variables(url, DATABASE_URL=url.text), ages=[700, 300, 20])
-    function(shop, eu, "price-feed", stage().variables(generic := make("generic.assignment"), DB_PASSWORD=generic.secret))
-    function(labs, us, "deploy-hook", stage().variables(hook_token, GH_TOKEN=hook_token.text))   # the same token, another account
+    function(SHOP, eu, "price-feed", stage().variables(generic := make("generic.assignment"), DB_PASSWORD=generic.secret))
+    function(LABS, us, "deploy-hook", stage().variables(hook_token, GH_TOKEN=hook_token.text))   # the same token, another account
     # The value of a stored secret; only who may read the store can tell.
-    stored = tokens.Planted("generic.assignment", "", secrets["prod/orders/db"], env={})
-    function(labs, eu, "order-mail", stage().variables(stored, MAIL_PASSWORD=stored.secret))
+    stored = tokens.Planted("generic.assignment", "", secrets["prod/orders/db"])
+    function(LABS, eu, "order-mail", stage().variables(stored, MAIL_PASSWORD=stored.secret))
 
     # Plain files
-    function(main, us, "report-mailer", stage().plant_source(rng, make("sendgrid.api-key"), ".env", "env"))
-    function(main, us, "slack-notify", stage().plant_source(rng, make("slack.bot-token"), "src/notify.js", "js")
+    function(MAIN, us, "report-mailer", stage().plant_source(rng, make("sendgrid.api-key"), ".env", "env"))
+    function(MAIN, us, "slack-notify", stage().plant_source(rng, make("slack.bot-token"), "src/notify.js", "js")
              .plant_source(rng, make("slack.webhook"), "src/webhook.js", "js"), layers=layers["common"] + layers["numpy"])
-    function(shop, us, "gcs-export", stage().plant_source(rng, make("gcp.service-account-key"), "keys/gcp.json"))
-    function(shop, us, "pem-signer", stage().plant_source(rng, make("private-key.pem"), "keys/signer.pem"))
-    function(shop, eu, "telegram-bot", stage().plant_source(rng, make("telegram.bot-token"), "bot.py"))
-    function(shop, eu, "shop-sync", stage().plant_source(rng, make("shopify.access-token"), "config/.env", "env"))
-    function(labs, us, "id-only", stage().plant_source(rng, tokens.aws_id_alone(keys[labs]["etl-bot"][0][0], labs), "migrate.py"))
-    function(labs, us, "foreign-key", stage().plant_source(rng, tokens.aws_unknown_pair(rng, UNKNOWN), "legacy/s3.py"))
-    function(labs, us, "publish-wheel", stage().plant_source(rng, make("pypi.upload-token"), "setup.cfg", "env"))
-    function(labs, eu, "droplets", stage().plant_source(rng, make("digitalocean.pat"), "terraform.tfvars"))
+    function(SHOP, us, "gcs-export", stage().plant_source(rng, make("gcp.service-account-key"), "keys/gcp.json"))
+    function(SHOP, us, "pem-signer", stage().plant_source(rng, make("private-key.pem"), "keys/signer.pem"))
+    function(SHOP, eu, "telegram-bot", stage().plant_source(rng, make("telegram.bot-token"), "bot.py"))
+    function(SHOP, eu, "shop-sync", stage().plant_source(rng, make("shopify.access-token"), "config/.env", "env"))
+    function(LABS, us, "id-only", stage().plant_source(rng, tokens.aws_id_alone(keys[LABS]["etl-bot"][0][0], LABS), "migrate.py"))
+    function(LABS, us, "foreign-key", stage().plant_source(rng, tokens.aws_unknown_pair(rng, UNKNOWN), "legacy/s3.py"))
+    function(LABS, us, "publish-wheel", stage().plant_source(rng, make("pypi.upload-token"), "setup.cfg", "env"))
+    function(LABS, eu, "droplets", stage().plant_source(rng, make("digitalocean.pat"), "terraform.tfvars"))
 
     # Inside something else
     def nested(rule_or_planted, archive, outer, inner, style="py"):
@@ -122,49 +122,49 @@ def seed_weekly_functions(aws, answers, rng, keys, secrets):
         text, line = source(rng, planted, style)
         return stage().plant(planted, f"{outer}!/{inner}", archive(noise_files(rng, 2) | {inner: text}), line)
 
-    function(main, us, "image-resize", nested("stripe.secret-key", zip_of, "lib/inner.zip", "config/settings.py"), layers=layers["numpy"])
-    function(main, us, "geo-lookup", nested("google.api-key", tar_gz_of, "assets/bundle.tar.gz", "etc/app.env", "env"))
-    function(main, eu, "legacy-sync", nested(pair(shop, "build-bot"), zip_of, "lib/client.jar", "application.properties"))
+    function(MAIN, us, "image-resize", nested("stripe.secret-key", zip_of, "lib/inner.zip", "config/settings.py"), layers=layers["numpy"])
+    function(MAIN, us, "geo-lookup", nested("google.api-key", tar_gz_of, "assets/bundle.tar.gz", "etc/app.env", "env"))
+    function(MAIN, eu, "legacy-sync", nested(pair(SHOP, "build-bot"), zip_of, "lib/client.jar", "application.properties"))
     deep = make("npm.access-token")
     text, line = source(rng, deep, "env")
-    function(main, eu, "matryoshka", stage().plant(   # a jar in a tar.gz in the package
+    function(MAIN, eu, "matryoshka", stage().plant(   # a jar in a tar.gz in the package
         deep, "bundle/all.tgz!/lib/app.jar!/npm/.npmrc", tar_gz_of({"lib/app.jar": zip_of({"npm/.npmrc": text})}), line))
-    function(main, eu, "model-cache", stage().plant(
+    function(MAIN, eu, "model-cache", stage().plant(
         hugging := make("huggingface.token"), "data/model.bin", binary_around(rng, hugging)))
-    function(main, eu, "ml-infer", stage().plant_source(rng, make("openai.api-key"), "site-packages/acme_ai/_auth.py"))
-    function(shop, us, "frontend-ssr", stage().plant_source(rng, make("npm.access-token"), "node_modules/acme-sdk/lib/index.js", "js"))
+    function(MAIN, eu, "ml-infer", stage().plant_source(rng, make("openai.api-key"), "site-packages/acme_ai/_auth.py"))
+    function(SHOP, us, "frontend-ssr", stage().plant_source(rng, make("npm.access-token"), "node_modules/acme-sdk/lib/index.js", "js"))
 
     # Encoded
-    function(shop, us, "k8s-rollout", encoded_in_yaml(stage(), make("gitlab.pat")))
-    function(shop, us, "etl-json", encoded_in_json(stage(), make("github.fine-grained-pat")))
+    function(SHOP, us, "k8s-rollout", encoded_in_yaml(stage(), make("gitlab.pat")))
+    function(SHOP, us, "etl-json", encoded_in_json(stage(), make("github.fine-grained-pat")))
     azure = make("azure.storage-account-key")
     text, line = source(rng, azure, "env")
-    function(shop, us, "windows-agent", stage().plant(azure, "agent/config.ini", text.encode("utf-16"), line))
+    function(SHOP, us, "windows-agent", stage().plant(azure, "agent/config.ini", text.encode("utf-16"), line))
 
     # Four versions: the first two have one package, with a credential; later ones are clean
     anthropic = make("anthropic.api-key")
     first = stage().plant_source(rng, anthropic, "llm/client.py")
     second = Stage(dict(first.files), {"LOG_LEVEL": "debug"})
     second.in_code = first.in_code
-    function(shop, us, "payments-core", first, second, stage(), stage(), ages=[800, 600, 200, 5])
+    function(SHOP, us, "payments-core", first, second, stage(), stage(), ages=[800, 600, 200, 5])
     # In $LATEST alone, never published
-    function(labs, us, "draft", stage(), Stage(noise_files(rng, 2), publish=False).plant_source(rng, make("github.pat"), "draft.py"),
+    function(LABS, us, "draft", stage(), Stage(noise_files(rng, 2), publish=False).plant_source(rng, make("github.pat"), "draft.py"),
              ages=[90, 1])
 
     # Noise alone, in every account and region
-    for account, region, names in ((main, us, ["invoice-pdf", "sitemap", "audit-trail"]), (main, eu, ["thumbnails", "waf-sync"]), (shop, us, ["stock-level"]),
-                                   (shop, eu, ["cart-expiry", "newsletter"]), (labs, us, ["playground", "abtest"]), (labs, eu, ["metrics", "cron-clean"])):
+    for account, region, names in (
+            (MAIN, us, ["invoice-pdf", "sitemap", "audit-trail"]), (MAIN, eu, ["thumbnails", "waf-sync"]), (SHOP, us, ["stock-level"]),
+            (SHOP, eu, ["cart-expiry", "newsletter"]), (LABS, us, ["playground", "abtest"]), (LABS, eu, ["metrics", "cron-clean"])):
+        attached = {(SHOP, us): layers["logging"], (LABS, us): layers["shared-js"]}.get((account, region), [])
         for name in names:
-            stages = [clean_stage(rng) for _ in range(4 if name == "sitemap" else 1)]
-            function(account, region, name, *stages, layers=layers["logging"] if (account, region) == (shop, us) else ())
+            function(account, region, name, *[clean_stage(rng) for _ in range(4 if name == "sitemap" else 1)], layers=attached)
 
 
 def seed_layers(aws, answers, rng):
     """Four layers, one with a credential. Returns name -> [arn]."""
-    main, shop, labs = "111111111111", "222222222222", "333333333333"
     arns = {}
-    for name, account, planted in (("common", main, tokens.make("slack.bot-token", rng)), ("numpy", main, None),
-                                   ("logging", shop, None), ("shared-js", labs, None)):
+    for name, account, planted in (("common", MAIN, tokens.make("slack.bot-token", rng)), ("numpy", MAIN, None),
+                                   ("logging", SHOP, None), ("shared-js", LABS, None)):
         files, line, path = noise_files(rng, 4), None, f"python/{name}/_defaults.py"
         if planted:
             files[path], line = source(rng, planted)
@@ -193,10 +193,9 @@ def encoded_in_json(stage, planted, path="jobs/etl.json"):
 
 def seed_buckets(aws, answers, rng, keys):
     make = lambda rule: tokens.make(rule, rng)
-    main, shop, labs = "111111111111", "222222222222", "333333333333"
     us, eu = REGIONS
-    buckets = {"acme-artifacts": (main, us), "acme-logs-eu": (main, eu), "acme-data-lake": (shop, us), "acme-backups": (shop, eu),
-               "acme-site": (labs, us), "acme-archive": (labs, eu)}
+    buckets = {"acme-artifacts": (MAIN, us), "acme-logs-eu": (MAIN, eu), "acme-data-lake": (SHOP, us), "acme-backups": (SHOP, eu),
+               "acme-site": (LABS, us), "acme-archive": (LABS, eu)}
     for bucket, (account, region) in buckets.items():
         aws("s3", account, region).create_bucket(
             Bucket=bucket, **({} if region == us else {"CreateBucketConfiguration": {"LocationConstraint": region}}))
@@ -221,7 +220,7 @@ def seed_buckets(aws, answers, rng, keys):
     planted = make("github.pat")
     text, line = source(rng, planted, "env")
     put("acme-artifacts", "builds/1.env", text, planted, line=line)
-    planted = tokens.aws_pair(*keys[labs]["edge-over"][0], labs)
+    planted = tokens.aws_pair(*keys[LABS]["edge-over"][0], LABS)
     text, line = source(rng, planted)
     put("acme-artifacts", "builds/2.log.gz", gzip.compress(text.encode(), mtime=0), planted, line=line)
     planted = make("stripe.secret-key")
@@ -256,7 +255,8 @@ def seed_buckets(aws, answers, rng, keys):
         planted = make(rule)
         text, line = source(rng, planted, "env")
         version = put("acme-backups", key, text)["VersionId"]
-        answers.detection(planted, f"s3://acme-backups/{key}?versionId={version}", account=account, region=region, line=line, how="old version")
+        answers.detection(planted, f"s3://acme-backups/{key}?versionId={version}", account=account, region=region, line=line,
+                          how="old version")
     put("acme-backups", "etc/app.conf", "token = ${TOKEN}\n")
     answers.clean.append("s3://acme-backups/etc/app.conf")
     s3.delete_object(Bucket="acme-backups", Key="etc/deleted.conf")
@@ -296,18 +296,18 @@ def seed_weekly(aws, answers, rng, out):
     for account in accounts:
         keys[account["id"]] = seed_users(aws, answers, rng, account)
         for region in REGIONS if account["number"] < 2 else REGIONS[1:]:
-            secrets = seed_secrets(aws, answers, rng, account, region)   # the last ones are of acme-labs, eu-west-1
+            secrets = seed_secrets(aws, answers, rng, account, region)   # the last ones are of acme-LABS, eu-west-1
         for region in REGIONS:
-            seed_parameters(aws, answers, rng, account, region, 8 if account["id"] == MANAGEMENT else 2)
+            seed_parameters(aws, answers, rng, account, region, 8 if account["id"] == MAIN else 2)
     seed_root_key(aws, answers, accounts[0])
     # One account has a report of three hours ago, which does not know the key made since.
-    aws.hook("credential-report", {"account": "222222222222", "as_of": rfc3339(answers.ago(3 / 24))})
+    aws.hook("credential-report", {"account": SHOP, "as_of": rfc3339(answers.ago(3 / 24))})
     seed_weekly_functions(aws, answers, rng, keys, secrets)
     for detection in answers.detections:      # who may read stored values can join this one too
         if detection["secret_sha256"] == sha256(secrets["prod/orders/db"]):
-            detection["same_as"] = {"account": "333333333333", "region": "eu-west-1", "name": "prod/orders/db"}
+            detection["same_as"] = {"account": LABS, "region": "eu-west-1", "name": "prod/orders/db"}
     seed_buckets(aws, answers, rng, keys)
-    seed_repos(answers, rng, out / "repos", tokens.aws_pair(*keys[MANAGEMENT]["hanna"][0], MANAGEMENT))
+    seed_repos(answers, rng, out / "repos", tokens.aws_pair(*keys[MAIN]["hanna"][0], MAIN))
     odd = Answers(answers.now)
     seed_odd_repos(odd, rng, out / "odd-repos", out / "PWNED")
     return {"role": "overdue-audit", "external_id": external_id, "regions": REGIONS,
@@ -315,7 +315,7 @@ def seed_weekly(aws, answers, rng, out):
 
 
 def seed_bench(aws, answers, rng, out):
-    account = {"id": MANAGEMENT, "number": 0, "name": "acme-main", "email": "aws-main@acme.example", "tags": {}, "contacts": {}, "owner": None}
+    account = accounts_of_weekly()[0] | {"tags": {}, "owner": None}
     answers.accounts.append({name: account[name] for name in ("id", "name", "email", "contacts", "tags")})
     aws.hook("regions", {"names": REGIONS[:1]})
     for role in ("overdue-runner", "overdue-audit", "lambda-exec"):
@@ -380,7 +380,7 @@ def main():
     answers.write(out / "answers.json", world=arguments.world, seed=arguments.seed, **more)
     ambient = out / "ambient.json"
     ambient.touch(mode=0o600)
-    ambient.write_text(json.dumps(aws.ambient(MANAGEMENT, "overdue-runner"), indent=1))
+    ambient.write_text(json.dumps(aws.ambient(MAIN, "overdue-runner"), indent=1))
     aws.hook("calls/reset", {})
     print(f"{arguments.world}: {len(answers.credentials)} credentials, {len(answers.detections)} detections, {len(answers.gaps)} gaps, "
           f"{len(answers.clean)} clean places in {time.monotonic() - started:.1f} s")

@@ -42,8 +42,8 @@ class Sink:
             await asyncio.sleep(5)
         user = session.auth_data.login.decode() if session.auth_data else None
         with self.out.open("a") as file:
-            file.write(json.dumps({"from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": self.mode == "tls" or session.ssl is not None,
-                                   "user": user, "raw": envelope.content.decode("latin-1")}) + "\n")
+            file.write(json.dumps({"from": envelope.mail_from, "to": envelope.rcpt_tos, "user": user,
+                                   "tls": self.mode == "tls" or session.ssl is not None, "raw": envelope.content.decode("latin-1")}) + "\n")
         if "drop" in to:
             server.transport.abort()
         return "250 2.0.0 queued"

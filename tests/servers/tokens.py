@@ -7,7 +7,7 @@ import base64
 import json
 import string
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -26,7 +26,6 @@ class Planted:
     secret: str                     # the confidential part alone
     public_id: str | None = None    # the part that may be shown and joined
     joins_to: object = None         # {"account", "public_id"}, "unknown-account:<12 digits>", or None
-    env: dict = field(default_factory=dict)  # the same as environment variables
 
 
 def chars(rng, alphabet, count):
@@ -56,8 +55,7 @@ def access_key_id(rng, account):
 
 def aws_pair(key_id, secret, account, audited=True):
     joins = {"account": account, "public_id": key_id} if audited else f"unknown-account:{account}"
-    return Planted("aws.access-key", f'aws_access_key_id = "{key_id}"\naws_secret_access_key = "{secret}"', secret, key_id, joins,
-                   {"AWS_KEY_ID": key_id, "AWS_SECRET": secret})
+    return Planted("aws.access-key", f'aws_access_key_id = "{key_id}"\naws_secret_access_key = "{secret}"', secret, key_id, joins)
 
 
 def aws_unknown_pair(rng, account):
@@ -93,13 +91,14 @@ def azure_storage(rng):
 
 
 def database_url(rng):
-    url = f"postgres://app_{chars(rng, string.ascii_lowercase, 4)}:{chars(rng, WORD, 20)}@db-{chars(rng, DIGITS, 3)}.internal.acme.example:5432/orders"
+    user, host = f"app_{chars(rng, string.ascii_lowercase, 4)}", f"db-{chars(rng, DIGITS, 3)}.internal.acme.example"
+    url = f"postgres://{user}:{chars(rng, WORD, 20)}@{host}:5432/orders"
     return Planted("database.url", url, url)
 
 
 def generic(rng):
     value = chars(rng, WORD, 28)
-    return Planted("generic.assignment", f'password = "{value}"', value, env={"DB_PASSWORD": value})
+    return Planted("generic.assignment", f'password = "{value}"', value)
 
 
 def pypi(rng):
@@ -156,7 +155,8 @@ def noise_files(rng, how_many=6):
             "version": f"1.{i}.0", "resolved": f"https://registry.npmjs.org/dep{i}/-/dep{i}-1.{i}.0.tgz",
             "integrity": "sha512-" + base64.b64encode(rng.randbytes(64)).decode()} for i in range(12)}}, indent=2),
         "static/app.min.js": "!function(e,t){" + "".join(
-            f"var {chars(rng, LETTERS, 2)}{i}=function(n){{return n.{chars(rng, LETTERS, 3)}^0x{hexes(8)}}};" for i in range(120)) + "}(window);\n",
+            f"var {chars(rng, LETTERS, 2)}{i}=function(n){{return n.{chars(rng, LETTERS, 3)}^0x{hexes(8)}}};"
+            for i in range(120)) + "}(window);\n",
         "requirements.lock": "".join(f"dep{i}==2.{i}.1 --hash=sha256:{hexes(64)}\n" for i in range(20)),
         "README.md": f"# Set-up\n\nPut your key into the environment, for example {example} with\n{example_secret}.\n\n"
                      "    export API_TOKEN=${TOKEN}\n    export GITHUB_TOKEN=<your-key>\n    export PASSWORD=changeme\n"

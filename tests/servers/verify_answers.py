@@ -106,7 +106,8 @@ class Reader:
                                             "aws_session_token": got["SessionToken"]}
 
     def client(self, service, session, region="us-east-1"):
-        return boto3.client(service, endpoint_url=self.endpoint, region_name=region, config=Config(s3={"addressing_style": "path"}), **session)
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=region, **session,
+                            config=Config(s3={"addressing_style": "path"}))
 
     def read_account(self, account, regions):
         session = self.sessions[account]
@@ -232,7 +233,8 @@ def check_credentials(reader, answers, regions):
             for key in iam.list_ssh_public_keys(UserName=name)["SSHPublicKeys"]:
                 seen[account, "aws.iam-ssh-key", key["SSHPublicKeyId"]] = (rfc3339(key["UploadDate"]), key["Status"].lower(), "untracked")
             for made in iam.list_signing_certificates(UserName=name)["Certificates"]:
-                seen[account, "aws.signing-certificate", made["CertificateId"]] = (rfc3339(made["UploadDate"]), made["Status"].lower(), "untracked")
+                seen[account, "aws.signing-certificate", made["CertificateId"]] = (
+                    rfc3339(made["UploadDate"]), made["Status"].lower(), "untracked")
             for made in iam.list_service_specific_credentials(UserName=name)["ServiceSpecificCredentials"]:
                 seen[account, "aws.service-specific-credential", made["ServiceSpecificCredentialId"]] = (
                     rfc3339(made["CreateDate"]), made["Status"].lower(), "untracked")
@@ -248,7 +250,8 @@ def check_credentials(reader, answers, regions):
                     secret["LastAccessedDate"]) if "LastAccessedDate" in secret else "never")
             for parameter in (p for page in reader.client("ssm", session, region).get_paginator("describe_parameters").paginate()
                               for p in page["Parameters"] if p["Type"] == "SecureString"):
-                seen[account, "aws.ssm-secure-string", region + parameter["Name"]] = (rfc3339(parameter["LastModifiedDate"]), "active", "untracked")
+                seen[account, "aws.ssm-secure-string", region + parameter["Name"]] = (
+                    rfc3339(parameter["LastModifiedDate"]), "active", "untracked")
     told = {}
     for c in answers["credentials"]:
         name = c["region"] + c["name"] if c["kind"] == "aws.ssm-secure-string" else c["public_id"] or c["name"]

@@ -102,7 +102,8 @@ class Aws:
 
     def ambient(self, account, role):
         """The environment of somebody who runs the audit: a session of that role, in no inventory."""
-        session = self("sts", account).assume_role(RoleArn=f"arn:aws:iam::{account}:role/{role}", RoleSessionName="overdue-test")["Credentials"]
+        role = f"arn:aws:iam::{account}:role/{role}"
+        session = self("sts", account).assume_role(RoleArn=role, RoleSessionName="overdue-test")["Credentials"]
         return {"AWS_ACCESS_KEY_ID": session["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
                 "AWS_SESSION_TOKEN": session["SessionToken"], "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": self.endpoint}
 
