@@ -115,3 +115,25 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// Made-up text that looks like a secret: the same for the same seed, and nowhere in this repository as it is.
+pub fn made_up(seed: u64, alphabet: &str, length: usize) -> String {
+    let letters: Vec<char> = alphabet.chars().collect();
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            letters[(state % letters.len() as u64) as usize]
+        })
+        .collect()
+}
+
+/// Letters and digits.
+pub const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// A made-up Stripe key: a distinctive format without a checksum.
+pub fn stripe_key(seed: u64) -> String {
+    format!("{}_{}_{}", "sk", "live", made_up(seed, ALNUM, 32))
+}

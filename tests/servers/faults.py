@@ -52,11 +52,12 @@ MESSAGES = {
 }
 
 
-def error(kind, service, operation="", who="arn:aws:sts::000000000000:assumed-role/tested/by"):
-    """(status, content type, code, body) of an AWS error in the protocol of `service`."""
+def error(kind, service, operation="", who="arn:aws:sts::000000000000:assumed-role/tested/by", code=None):
+    """(status, content type, code, body) of an AWS error in the protocol of `service`; `code` in place of the kind's own."""
     protocol = PROTOCOL.get(service, "json")
     table = ERRORS[kind]
-    code, status = table.get(service) or table[protocol]
+    usual, status = table.get(service) or table[protocol]
+    code = code or usual
     if code == "NoSuchKey" and not operation.startswith(("GetObject", "HeadObject")):
         code = "NoSuchBucket"
     action = f"{service}:{operation}"
@@ -176,7 +177,7 @@ class Faults:
                     "download_bytes": self.download_bytes, "object_bytes": self.object_bytes}
 
     def add(self, rule):
-        """operation, kind; optional: account, region, contains (in the path), after (calls let through first), times."""
+        """operation, kind; optional: account, region, contains (in the path), after (calls let through), times, seconds, code."""
         rule = {"after": 0, "times": 3 if rule["kind"] == "throttle-n" else None} | rule
         rule["kind"] = rule["kind"].removesuffix("-n")
         if rule["kind"] not in ERRORS and rule["kind"] not in ("truncated-body", "same-token", "slow"):
@@ -213,7 +214,8 @@ class Faults:
         kind = rule["kind"] if rule else None
         if kind in ERRORS:
             # A code package is served by S3 behind a signed URL, so it fails the way S3 does.
-            status, content_type, code, body = error(kind, "s3" if download else service, "GetObject" if download else operation)
+            service, operation = ("s3", "GetObject") if download else (service, operation)
+            status, content_type, code, body = error(kind, service, operation, code=rule.get("code"))
             start(f"{status} {code}", [("Content-Type", content_type), ("x-amzn-ErrorType", code),
                                        ("x-amzn-RequestId", REQUEST_ID), ("Content-Length", str(len(body)))])
             return [body.encode() if environ["REQUEST_METHOD"] != "HEAD" else b""]

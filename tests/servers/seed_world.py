@@ -16,6 +16,7 @@ import gzip
 import json
 import pathlib
 import random
+import shutil
 import time
 
 import zstandard
@@ -370,6 +371,8 @@ def main():
     arguments = arguments.parse_args()
     started = time.monotonic()
     out = arguments.out.resolve()
+    for folder in ("repos", "odd-repos"):
+        shutil.rmtree(out / folder, ignore_errors=True)   # of a seeding before
     out.mkdir(parents=True, exist_ok=True)
     aws = Aws(arguments.endpoint)
     if arguments.now:
