@@ -70,7 +70,8 @@ fn every_path_the_documents_name_is_there() {
         let text = read(&path);
         let mut named: BTreeSet<String> = BTreeSet::new();
         for part in text.split('`').skip(1).step_by(2) {
-            let is_path = ["crates/", "jobs/", "templates/", "docs/", "tests/", "terraform/", ".ci/"].iter().any(|start| part.starts_with(start));
+            let is_path =
+                ["crates/", "jobs/", "templates/", "docs/", "tests/", "terraform/", ".ci/"].iter().any(|start| part.starts_with(start));
             if is_path && !part.contains(['*', ' ', '<']) {
                 named.insert(part.to_owned());
             }
@@ -113,8 +114,11 @@ fn every_verdict_has_its_page() {
 fn every_credential_kind_is_documented() {
     let source = read(&root().join("crates/overdue-core/src/credential.rs"));
     let page = read(&root().join("docs/providers/aws.md"));
-    let kinds: Vec<&str> =
-        source.lines().filter_map(|line| line.trim().split_once(" => \"")?.1.strip_suffix("\",")).filter(|name| name.starts_with("aws.")).collect();
+    let kinds: Vec<&str> = source
+        .lines()
+        .filter_map(|line| line.trim().split_once(" => \"")?.1.strip_suffix("\","))
+        .filter(|name| name.starts_with("aws."))
+        .collect();
     assert_eq!(kinds.len(), 8, "{kinds:?}");
     for kind in kinds {
         assert!(page.contains(&format!("`{kind}`")), "docs/providers/aws.md has no row for {kind}");
@@ -159,7 +163,8 @@ fn help_and_documents_agree() {
 #[test]
 fn job_files_that_ship_are_good() {
     for job in files(&root().join("jobs"), "toml") {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_overdue")).args(["jobs", "check"]).arg(&job).output().expect("the program");
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_overdue")).args(["jobs", "check"]).arg(&job).output().expect("the program");
         assert!(output.status.success(), "{}: {}", job.display(), String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -8,7 +8,8 @@ use crate::program::{Home, git, stripe_key};
 fn a_job_file_with_mistakes_is_refused_with_all_of_them() {
     let home = Home::new();
     let job = home.work().join("bad.toml");
-    fs::write(&job, "name = \"x\"\nshedule = \"0 7 * * MON\"\ntimezone = \"Mars/Olympus\"\n[[audit]]\nprovider = \"awz\"\n").expect("a file");
+    fs::write(&job, "name = \"x\"\nshedule = \"0 7 * * MON\"\ntimezone = \"Mars/Olympus\"\n[[audit]]\nprovider = \"awz\"\n")
+        .expect("a file");
     let ran = home.run(&["run", "bad.toml"]);
     assert_eq!(ran.code, 3);
     for line in [
@@ -52,7 +53,11 @@ fn odd_and_hostile_repositories_do_no_harm() {
     git(&repositories, &["clone", "-q", "--no-hardlinks", "good", "cut"]);
     git(&cut, &["gc", "-q"]);
     let packs = cut.join(".git/objects/pack");
-    let pack = fs::read_dir(&packs).expect("packs").map(|entry| entry.expect("a file").path()).find(|path| path.extension().is_some_and(|e| e == "pack")).expect("a pack");
+    let pack = fs::read_dir(&packs)
+        .expect("packs")
+        .map(|entry| entry.expect("a file").path())
+        .find(|path| path.extension().is_some_and(|e| e == "pack"))
+        .expect("a pack");
     let mut permissions = fs::metadata(&pack).expect("a pack").permissions();
     #[allow(clippy::permissions_set_readonly_false, reason = "git makes packs read-only; the test owns this one")]
     permissions.set_readonly(false);
@@ -86,7 +91,11 @@ fn odd_and_hostile_repositories_do_no_harm() {
     assert!(gaps.iter().any(|gap| gap["reason"] == "corrupt"), "{gaps:#?}");
     for name in ["good", "hostile"] {
         assert!(
-            report["detections"].as_array().expect("a list").iter().any(|item| item["artifact"].as_str().is_some_and(|a| a.starts_with("git:") && a.ends_with(name))),
+            report["detections"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .any(|item| item["artifact"].as_str().is_some_and(|a| a.starts_with("git:") && a.ends_with(name))),
             "nothing found in {name}"
         );
     }

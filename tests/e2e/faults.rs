@@ -50,7 +50,10 @@ fn faults_of_a_provider_are_named_gaps() {
         let gaps = report["gaps"].as_array().expect("a list");
         assert_eq!(code, 2, "{operation} {kind}: {gaps:#?}");
         assert!(gaps.iter().any(|gap| gap["reason"] == reason), "{operation} {kind}: no gap {reason} in {gaps:#?}");
-        assert!(gaps.iter().all(|gap| gap["mend"].as_str().is_some_and(|mend| !mend.is_empty())), "{operation} {kind}: a gap without its mend");
+        assert!(
+            gaps.iter().all(|gap| gap["mend"].as_str().is_some_and(|mend| !mend.is_empty())),
+            "{operation} {kind}: a gap without its mend"
+        );
         // What was seen is true all the same: nothing is made up.
         assert!(places(&report).is_subset(&places(&whole)), "{operation} {kind}");
         assert!(credentials(&report) <= credentials(&whole), "{operation} {kind}");
@@ -59,7 +62,12 @@ fn faults_of_a_provider_are_named_gaps() {
         }
     }
     // A fault that passes is not seen in the report.
-    for (operation, kind) in [("iam:ListAccessKeys", "throttle-n"), ("lambda:Download", "truncated-body"), ("s3:GetObject", "error500"), ("lambda:ListFunctions", "throttle-n")] {
+    for (operation, kind) in [
+        ("iam:ListAccessKeys", "throttle-n"),
+        ("lambda:Download", "truncated-body"),
+        ("s3:GetObject", "error500"),
+        ("lambda:ListFunctions", "throttle-n"),
+    ] {
         let (code, report) = audit(Some(serde_json::json!({"operation": operation, "kind": kind, "times": 2})));
         assert_eq!(code, 1, "{operation} {kind}: {}", report["gaps"]);
         assert_eq!(places(&report), places(&whole), "{operation} {kind}");

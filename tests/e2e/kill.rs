@@ -60,7 +60,8 @@ fn two_hundred_kills_lose_nothing_and_double_nothing() {
         state ^= state << 17;
         // From the first millisecond to just past the end, so that every stage of the pipeline is hit, letters too.
         let wait = Duration::from_millis(5 + state % (whole_run.as_millis() as u64 + whole_run.as_millis() as u64 / 10));
-        let mut child = home.command().args(["run", &job, "--quiet"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        let mut child =
+            home.command().args(["run", &job, "--quiet"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         std::thread::sleep(wait);
         match child.try_wait().expect("a child") {
             Some(_) => ended_by_itself += 1,

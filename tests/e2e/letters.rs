@@ -62,7 +62,11 @@ fn job(home: &Home, send: &str) -> PathBuf {
 }
 
 fn recipients(mails: &[Value]) -> Vec<String> {
-    let mut all: Vec<String> = mails.iter().flat_map(|mail| mail["to"].as_array().expect("a list").clone()).map(|to| to.as_str().expect("text").to_owned()).collect();
+    let mut all: Vec<String> = mails
+        .iter()
+        .flat_map(|mail| mail["to"].as_array().expect("a list").clone())
+        .map(|to| to.as_str().expect("text").to_owned())
+        .collect();
     all.sort();
     all
 }
@@ -112,7 +116,12 @@ fn a_refused_recipient_holds_nobody_up_and_is_tried_again() {
 
 #[test]
 fn a_server_that_refuses_all_or_hangs_is_said_and_the_audit_still_ends() {
-    for (mode, password, tls) in [("reject-all", "test", "starttls"), ("defer-all", "test", "starttls"), ("normal", "wrong", "starttls"), ("mute", "test", "starttls")] {
+    for (mode, password, tls) in [
+        ("reject-all", "test", "starttls"),
+        ("defer-all", "test", "starttls"),
+        ("normal", "wrong", "starttls"),
+        ("mute", "test", "starttls"),
+    ] {
         let mut home = Home::new();
         home.set("MAIL_PASSWORD", password);
         three_owners(&home, ["ann@acme.example", "ann@acme.example", "ann@acme.example"]);

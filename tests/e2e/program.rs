@@ -22,12 +22,9 @@ impl Home {
 
     /// Points the program at an AWS emulator, as an account's administrator.
     pub fn with_aws(mut self, endpoint: &str, key_id: &str, secret: &str) -> Self {
-        for (name, value) in [
-            ("AWS_ENDPOINT_URL", endpoint),
-            ("AWS_ACCESS_KEY_ID", key_id),
-            ("AWS_SECRET_ACCESS_KEY", secret),
-            ("AWS_REGION", "us-east-1"),
-        ] {
+        for (name, value) in
+            [("AWS_ENDPOINT_URL", endpoint), ("AWS_ACCESS_KEY_ID", key_id), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_REGION", "us-east-1")]
+        {
             self.set(name, value);
         }
         self

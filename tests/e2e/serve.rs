@@ -41,7 +41,9 @@ fn two_processes_run_each_occurrence_once_and_a_killed_one_is_gone_on_with() {
     wait_until("the first occurrence", Duration::from_secs(90), || runs(&home).iter().any(|run| run["status"] == "findings"));
     // One of the two is killed; the other serves the next minute.
     drop(first);
-    wait_until("the second occurrence", Duration::from_secs(90), || runs(&home).iter().filter(|run| run["status"] == "findings").count() >= 2);
+    wait_until("the second occurrence", Duration::from_secs(90), || {
+        runs(&home).iter().filter(|run| run["status"] == "findings").count() >= 2
+    });
     drop(second);
     let mut occurrences: Vec<String> = runs(&home).iter().map(|run| run["occurrence"].as_str().expect("a text").to_owned()).collect();
     let all = occurrences.len();

@@ -42,7 +42,10 @@ fn the_weekly_job_finds_everything_and_says_it_once() {
     // One letter an owner, over all accounts.
     let outbox = home.work().join("outbox");
     let letters = |folder: &std::path::Path| -> BTreeSet<String> {
-        std::fs::read_dir(folder).expect("an outbox").map(|entry| entry.expect("a letter").file_name().to_string_lossy().into_owned()).collect()
+        std::fs::read_dir(folder)
+            .expect("an outbox")
+            .map(|entry| entry.expect("a letter").file_name().to_string_lossy().into_owned())
+            .collect()
     };
     let written = letters(&outbox);
     let owners: BTreeSet<String> = report["findings"]

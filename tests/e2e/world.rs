@@ -23,9 +23,8 @@ impl World {
         let folder = folder.join("world");
         std::fs::create_dir_all(&folder).expect("a folder");
         script("seed_world.py", &["--endpoint", &server.address, "--out", folder.to_str().expect("a path"), "--world", kind]);
-        let read = |name: &str| -> Value {
-            serde_json::from_slice(&std::fs::read(folder.join(name)).expect("the world's file")).expect("JSON")
-        };
+        let read =
+            |name: &str| -> Value { serde_json::from_slice(&std::fs::read(folder.join(name)).expect("the world's file")).expect("JSON") };
         Self { answers: read("answers.json"), ambient: read("ambient.json"), server, folder }
     }
 
@@ -194,7 +193,11 @@ pub fn assert_credentials(answers: &Value, report: &Value) {
         let kind = text(&item["kind"]);
         // Kinds without a public id of their own are told apart by their name.
         let id = match item["public_id"].as_str() {
-            Some(id) if !matches!(kind.as_str(), "aws.console-password" | "aws.root-access-key" | "aws.ssm-secure-string" | "aws.secret") => id.to_owned(),
+            Some(id)
+                if !matches!(kind.as_str(), "aws.console-password" | "aws.root-access-key" | "aws.ssm-secure-string" | "aws.secret") =>
+            {
+                id.to_owned()
+            }
             _ => format!("{} {}", text(&item["region"]), text(&item["name"])),
         };
         (text(&item["account"]), kind, id)

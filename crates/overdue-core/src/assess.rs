@@ -408,7 +408,7 @@ fn things(exposures: &[&&Exposure]) -> std::collections::BTreeSet<String> {
                 ArtifactKind::FunctionCode | ArtifactKind::FunctionEnvironment => name.split('/').take(2).collect::<Vec<_>>().join("/"),
                 ArtifactKind::FunctionLayer => name.rsplit_once(':').map_or(name, |(layer, _)| layer).to_owned(),
                 ArtifactKind::Object => name.split_once("?versionId=").map_or(name, |(object, _)| object).to_owned(),
-                ArtifactKind::GitBlob => name.split_once('#').map_or(name, |(repository, _)| repository).to_owned(),
+                ArtifactKind::GitBlob => name.rsplit_once('#').map_or(name, |(repository, _)| repository).to_owned(),
                 ArtifactKind::File | ArtifactKind::CredentialFile | ArtifactKind::Environment => name.to_owned(),
             };
             format!("{}/{}/{thing}", exposure.artifact.account, exposure.artifact.region.as_ref().map_or("", |region| region.as_str()))

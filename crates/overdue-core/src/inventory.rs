@@ -72,7 +72,7 @@ impl Exposure {
                 }
             }
             ArtifactKind::GitBlob => {
-                let (repository, blob) = name.trim_start_matches("git:").split_once('#').unwrap_or((name.as_str(), ""));
+                let (repository, blob) = name.trim_start_matches("git:").rsplit_once('#').unwrap_or((name.as_str(), ""));
                 text.push_str(&format!("repository {repository}"));
                 match &self.placement {
                     Some(placement) if !placement.commit.is_empty() => {

@@ -43,7 +43,7 @@ pub struct Schedule {
 #[derive(Clone, Debug)]
 pub enum Audit {
     /// AWS.
-    Aws(AwsAudit),
+    Aws(Box<AwsAudit>),
     /// This machine.
     Machine(MachineAudit),
 }
@@ -128,6 +128,8 @@ impl AwsRead {
 pub struct ObjectsSpec {
     /// Globs over `s3://bucket/key`.
     pub include: GlobSet,
+    /// The same as they were written, so that a provider can leave out what cannot match.
+    pub include_text: Vec<String>,
     /// Globs that win over `include`.
     pub exclude: GlobSet,
     /// Larger objects are a gap.

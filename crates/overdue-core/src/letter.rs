@@ -54,15 +54,15 @@ pub fn compose(assessment: &Assessment, security: Option<&str>) -> Vec<Letter> {
         }
     }
     let mut letters: Vec<Letter> = by_address.into_values().collect();
-    if let Some(address) = security {
-        if !unowned.is_empty() || !assessment.gaps.is_empty() || !letters.is_empty() {
-            letters.push(Letter {
-                kind: LetterKind::Security,
-                to: Owner { name: "Security".into(), address: Some(address.to_owned()) },
-                findings: unowned,
-                gaps: assessment.gaps.clone(),
-            });
-        }
+    if let Some(address) = security
+        && (!unowned.is_empty() || !assessment.gaps.is_empty() || !letters.is_empty())
+    {
+        letters.push(Letter {
+            kind: LetterKind::Security,
+            to: Owner { name: "Security".into(), address: Some(address.to_owned()) },
+            findings: unowned,
+            gaps: assessment.gaps.clone(),
+        });
     }
     letters
 }

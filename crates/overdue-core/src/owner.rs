@@ -7,7 +7,7 @@ use std::str::FromStr;
 use globset::GlobMatcher;
 
 use crate::provider::UnknownName;
-use crate::{Account, AccountId};
+use crate::{Account, AccountId, CredentialKind};
 
 /// Who must rotate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -144,7 +144,7 @@ pub fn owner_of(config: &OwnersConfig, account: Option<&Account>, facts: &Resour
             OwnerSource::OwnersFile => from_rules(config, facts),
             OwnerSource::Creator => from_creator(facts),
             OwnerSource::Codeowners => Vec::new(),
-            OwnerSource::AccountContact => from_contacts(account),
+            OwnerSource::AccountContact => from_contacts(account, facts.kind),
         };
         for claim in claims {
             if claim.owner.address.is_some() {
@@ -215,11 +215,13 @@ fn from_creator(facts: &ResourceFacts<'_>) -> Vec<OwnerClaim> {
     }]
 }
 
-fn from_contacts(account: Option<&Account>) -> Vec<OwnerClaim> {
+fn from_contacts(account: Option<&Account>, kind: &str) -> Vec<OwnerClaim> {
     let Some(account) = account else { return Vec::new() };
+    let of_root = kind == CredentialKind::AwsRootAccessKey.as_str();
     account
         .contacts
         .iter()
+        .filter(|contact| of_root || !contact.root_only)
         .map(|contact| OwnerClaim {
             owner: Owner {
                 name: if contact.name.is_empty() { contact.address.clone() } else { contact.name.clone() },
@@ -271,7 +273,12 @@ mod tests {
             id: AccountId::new("111111111111"),
             name: "prod".into(),
             tags: BTreeMap::from([("team".into(), "platform".into())]),
-            contacts: vec![Contact { address: "root@example.com".into(), name: String::new(), source: "account mail".into() }],
+            contacts: vec![Contact {
+                address: "root@example.com".into(),
+                name: String::new(),
+                source: "account mail".into(),
+                root_only: false,
+            }],
         }
     }
 

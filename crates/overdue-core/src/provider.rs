@@ -117,6 +117,9 @@ pub struct Contact {
     pub name: String,
     /// Where it was read, in words: `alternate security contact`, `account mail (Organizations)`.
     pub source: String,
+    /// Stands for the account's root user alone, as its mail address does: everything in an account has one, so it tells
+    /// nothing of who owns a user's key.
+    pub root_only: bool,
 }
 
 /// Where an enumeration goes on. Opaque: only the provider that made it reads it.

@@ -74,16 +74,6 @@ fn same_run_is_too_long(bytes: &[u8]) -> bool {
     bytes.chunk_by(|a, b| a == b).any(|run| run.len() >= if run[0] == b'A' { 16 } else { 6 })
 }
 
-/// The longest run in which each byte is the one before plus `step`.
-pub(crate) fn longest_step_run(bytes: &[u8], step: u8) -> usize {
-    let (mut longest, mut run) = (usize::from(!bytes.is_empty()), 1);
-    for pair in bytes.windows(2) {
-        run = if pair[1] == pair[0].wrapping_add(step) { run + 1 } else { 1 };
-        longest = longest.max(run);
-    }
-    longest
-}
-
 /// How many different bytes it has.
 pub(crate) fn distinct(bytes: &[u8]) -> usize {
     let mut seen = [false; 256];

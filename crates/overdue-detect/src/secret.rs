@@ -37,6 +37,7 @@ mod tests {
     /// constant wins over the trait's wherever the bound holds.
     macro_rules! implements {
         ($type:ty: $($bound:tt)+) => {{
+            #[allow(dead_code)]
             trait Otherwise {
                 const HOLDS: bool = false;
             }

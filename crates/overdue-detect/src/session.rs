@@ -85,9 +85,15 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Whether any gap was noted.
-    pub(crate) fn has_gaps(&self) -> bool {
-        !self.gaps.is_empty()
+    /// How much was noted so far.
+    pub(crate) fn mark(&self) -> (usize, usize) {
+        (self.detections.len(), self.gaps.len())
+    }
+
+    /// Forgets what was noted since the mark, to note it again with better places.
+    pub(crate) fn back_to(&mut self, (detections, gaps): (usize, usize)) {
+        self.detections.truncate(detections);
+        self.gaps.truncate(gaps);
     }
 
     /// All gaps, the limit that stopped the scan and the fault that broke it off among them.
@@ -118,6 +124,8 @@ pub(crate) struct Place {
     pub(crate) decoded: String,
     pub(crate) archive_depth: u8,
     pub(crate) decode_depth: u8,
+    /// Taken out of something binary: no lines, and no guesses.
+    pub(crate) binary: bool,
 }
 
 /// Longest path kept of one entry; longer ones are cut, and say so.
@@ -136,7 +144,8 @@ impl Place {
             text.push('…');
         }
         let path = if self.path.is_empty() { text.clone() } else { format!("{}!/{text}", self.path) };
-        Self { path, name: text, decoded: self.decoded.clone(), archive_depth: self.archive_depth + 1, decode_depth: self.decode_depth }
+        let (archive_depth, decode_depth) = (self.archive_depth + 1, self.decode_depth);
+        Self { path, name: text, decoded: self.decoded.clone(), archive_depth, decode_depth, binary: false }
     }
 
     /// What a compression here holds.
@@ -151,13 +160,15 @@ impl Place {
     }
 
     /// What an encoding here holds.
-    pub(crate) fn decoded(&self, how: &str) -> Self {
+    pub(crate) fn decoded(&self, how: &str, binary: bool) -> Self {
         let mut place = self.wrapped(how);
         place.decode_depth += 1;
+        place.binary |= binary;
         place
     }
 
-    fn wrapped(&self, how: &str) -> Self {
+    /// The same, in another form.
+    pub(crate) fn wrapped(&self, how: &str) -> Self {
         let decoded = if self.decoded.is_empty() { how.to_owned() } else { format!("{} > {how}", self.decoded) };
         Self { decoded, ..self.clone() }
     }

@@ -137,10 +137,10 @@ pub(crate) fn header_text(text: &str, chars_max: usize) -> String {
 
 /// One word of a shell command, quoted where it must be.
 ///
-/// `None` for a text that cannot be shown to the letter (control or bidi characters, a leading dash that a program
-/// would take for an option, too long): a command with such a word in it must not be offered for copying.
+/// `None` for a text that cannot be shown to the letter (control or bidi characters, a web address, a leading dash that
+/// a program would take for an option, too long): a command with such a word in it must not be offered for copying.
 pub(crate) fn shell_word(text: &str) -> Option<String> {
-    if text.is_empty() || text.len() > ID_CHARS_MAX || text.starts_with('-') || text.chars().any(is_active) {
+    if text.is_empty() || text.starts_with('-') || visible(text, ID_CHARS_MAX) != text {
         return None;
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/' | ':' | '@' | '+' | '=' | ',' | '-');
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(shell_word("x; rm -rf ~").as_deref(), Some("'x; rm -rf ~'"));
         assert_eq!(shell_word("it's $(id)").as_deref(), Some(r"'it'\''s $(id)'"));
         assert_eq!(shell_word("=cmd").as_deref(), Some("'=cmd'"));
-        for bad in ["", "-rf", "a\nb", "a\u{202e}b", "a\u{1b}b"] {
+        for bad in ["", "-rf", "a\nb", "a\u{202e}b", "a\u{1b}b", "https://x.example", &"a".repeat(3_000)] {
             assert_eq!(shell_word(bad), None, "{bad:?}");
         }
     }

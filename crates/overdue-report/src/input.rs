@@ -94,7 +94,12 @@ impl ReportInput<'_> {
         let open = self.assessment.open().count();
         let found = match open {
             0 => "nothing due was found".to_owned(),
-            n => format!("{} {} someone: {}", words::count(n, "thing", "things"), if n == 1 { "needs" } else { "need" }, words::tally(self.assessment.open())),
+            n => format!(
+                "{} {} someone: {}",
+                words::count(n, "thing", "things"),
+                if n == 1 { "needs" } else { "need" },
+                words::tally(self.assessment.open())
+            ),
         };
         let coverage = &self.assessment.coverage;
         if self.complete() {
@@ -109,7 +114,11 @@ impl ReportInput<'_> {
         }
         let unread = coverage.count("failed") + coverage.count("listed");
         if unread > 0 {
-            missing.push(format!("{} of {} not read to the end", words::number(unread as u64), words::count(coverage.targets.len(), "target", "targets")));
+            missing.push(format!(
+                "{} of {} not read to the end",
+                words::number(unread as u64),
+                words::count(coverage.targets.len(), "target", "targets")
+            ));
         }
         if !self.assessment.gaps.is_empty() {
             missing.push(words::count(self.assessment.gaps.len(), "gap", "gaps"));
@@ -120,6 +129,10 @@ impl ReportInput<'_> {
             RunStatus::Partial if missing.is_empty() => missing.push("the run ended early".to_owned()),
             RunStatus::Partial | RunStatus::Complete => {}
         }
-        format!("Not everything could be read ({}); {}{found}", missing.join(", "), if open == 0 { "so this is not clean, though " } else { "" })
+        format!(
+            "Not everything could be read ({}); {}{found}",
+            missing.join(", "),
+            if open == 0 { "so this is not clean, though " } else { "" }
+        )
     }
 }

@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use overdue_core::{Assessment, Code, Coverage, Finding, Inventory, Letter, LetterKind, TargetState};
+use overdue_core::{Assessment, Code, Coverage, Finding, Inventory, Letter, LetterKind, Subject};
 use serde::Serialize;
 
-use crate::clean::{Shown, header_text, visible};
+use crate::clean::{Shown, header_text};
 use crate::templates::{RenderError, Templates};
 use crate::view::{self, FindingView, GapView, TargetView, Teller};
 use crate::words;
 
-/// Findings told in full, the worst first. Gmail cuts a letter at 102 KB, and nobody works through more in a week.
-const FULL_MAX: usize = 12;
+/// Findings told in full, the worst first: about 8 KB each, and Gmail cuts a letter at 102 KB.
+const FULL_MAX: usize = 8;
 /// Findings told in one line each after those.
 const BRIEF_MAX: usize = 200;
-/// Targets that were not scanned, named one by one.
-const TARGETS_MAX: usize = 50;
 /// Owners in the security team's table.
 const OWNERS_MAX: usize = 200;
 /// Characters of a subject. Mail programs show about 60 on a phone, and the number stands first.
@@ -81,9 +79,7 @@ pub(crate) struct LetterView {
     gap_count: Shown,
     gaps: Vec<GapView>,
     failed: Vec<TargetView>,
-    failed_more: Shown,
     skipped: Vec<TargetView>,
-    skipped_more: Shown,
     owners: Vec<OwnerView>,
     owners_more: Shown,
     codes: Shown,
@@ -131,8 +127,6 @@ pub(crate) fn view_with(steps: &crate::steps::StepBook, letter: &Letter, context
     let teller = Teller { now: context.now, zone: context.zone, inventory: context.inventory, steps };
     let tally = words::tally(letter.findings.iter());
     let coverage = &context.assessment.coverage;
-    let (failed, failed_more) = targets(coverage, &["failed", "listed"]);
-    let (skipped, skipped_more) = targets(coverage, &["skipped"]);
     let (owners, owners_more) = owners(context.assessment);
     let due = letter.due_count();
     let codes: Vec<&str> = view::codes(letter.findings.iter()).into_iter().map(Code::as_str).collect();
@@ -140,8 +134,8 @@ pub(crate) fn view_with(steps: &crate::steps::StepBook, letter: &Letter, context
         job: Shown::name(context.job),
         period: Shown::name(context.period),
         date: Shown::line(&context.now.to_zoned(context.zone.clone()).strftime("%A, %-d %B %Y").to_string()),
-        to: Shown::name(&letter.to.name),
-        headline: headline(letter, context.assessment, &tally),
+        to: Shown::name(&words::person(&letter.to)),
+        headline: headline(letter, context.assessment),
         tally: Shown::line(&tally),
         due_count: Shown::line(&words::number(due as u64)),
         due_noun: if due == 1 { "credential" } else { "credentials" }.into(),
@@ -153,10 +147,8 @@ pub(crate) fn view_with(steps: &crate::steps::StepBook, letter: &Letter, context
         coverage: Shown::line(&coverage_text(coverage)),
         gap_count: Shown::line(&words::count(letter.gaps.len(), "gap", "gaps")),
         gaps: teller.gaps(&letter.gaps),
-        failed,
-        failed_more,
-        skipped,
-        skipped_more,
+        failed: teller.targets(coverage, &["failed", "listed"]),
+        skipped: teller.targets(coverage, &["skipped"]),
         owners,
         owners_more,
         codes: Shown::line(&codes.join(", ")),
@@ -164,38 +156,55 @@ pub(crate) fn view_with(steps: &crate::steps::StepBook, letter: &Letter, context
 }
 
 /// The number first, then what is the matter.
-fn headline(letter: &Letter, assessment: &Assessment, tally: &str) -> Shown {
-    let due = letter.due_count();
-    let all = letter.findings.len();
+fn headline(letter: &Letter, assessment: &Assessment) -> Shown {
     let text = match letter.kind {
-        LetterKind::Owner if due > 0 => {
-            format!("{} {} you: {tally}", words::count(due, "credential", "credentials"), if due == 1 { "needs" } else { "need" })
-        }
-        LetterKind::Owner if all > 0 => format!("{} will need you: {tally}", words::count(all, "credential", "credentials")),
-        LetterKind::Owner => "Nothing of yours is due".to_owned(),
-        LetterKind::Security => {
-            let failed = assessment.coverage.count("failed") + assessment.coverage.count("listed");
-            let mut parts = Vec::new();
-            if !letter.gaps.is_empty() {
-                parts.push(words::count(letter.gaps.len(), "coverage gap", "coverage gaps"));
-            }
-            if failed > 0 {
-                parts.push(format!("{} not read to the end", words::count(failed, "target", "targets")));
-            }
-            if assessment.coverage.targets.is_empty() {
-                parts.push("nothing was looked at".to_owned());
-            }
-            if parts.is_empty() {
-                parts.push("everything was looked at".to_owned());
-            }
-            parts.push(match all {
-                0 => "every finding has an owner".to_owned(),
-                n => format!("{} that nobody owns", words::count(n, "finding", "findings")),
-            });
-            words::capital(&parts.join(", "))
-        }
+        LetterKind::Owner => owner_headline(&letter.findings),
+        LetterKind::Security => security_headline(letter, assessment),
     };
     Shown::line(&text)
+}
+
+fn owner_headline(findings: &[Finding]) -> String {
+    let (due, soon): (Vec<&Finding>, Vec<&Finding>) =
+        findings.iter().partition(|finding| finding.verdicts.iter().any(|verdict| verdict.code != Code::RotationDueSoon));
+    let later = words::tally(soon.iter().copied());
+    let number = words::count(due.len(), "credential", "credentials");
+    match (due.as_slice(), soon.len()) {
+        ([], 0) => "Nothing of yours is due".to_owned(),
+        ([], n) => format!("{} will need you: {later}", words::count(n, "credential", "credentials")),
+        ([one], 0) => format!("{number} needs you: {}", words::all_of(one)),
+        (many, soon) => {
+            let needs = if many.len() == 1 { "needs" } else { "need" };
+            let later = if soon == 0 { String::new() } else { format!("; {}", later.replacen(" due", " more due", 1)) };
+            format!("{number} {needs} you: {}{later}", words::tally(many.iter().copied()))
+        }
+    }
+}
+
+fn security_headline(letter: &Letter, assessment: &Assessment) -> String {
+    let failed = assessment.coverage.count("failed") + assessment.coverage.count("listed");
+    let mut parts = Vec::new();
+    if !letter.gaps.is_empty() {
+        parts.push(words::count(letter.gaps.len(), "coverage gap", "coverage gaps"));
+    }
+    if failed > 0 {
+        parts.push(format!("{} not read to the end", words::count(failed, "target", "targets")));
+    }
+    if assessment.coverage.targets.is_empty() {
+        parts.push("nothing was looked at".to_owned());
+    }
+    if parts.is_empty() {
+        parts.push("everything was looked at".to_owned());
+    }
+    let exemptions = letter.findings.iter().filter(|finding| matches!(finding.subject, Subject::Exemption { .. })).count();
+    match letter.findings.len() - exemptions {
+        0 => parts.push("every finding has an owner".to_owned()),
+        n => parts.push(format!("{} that nobody owns", words::count(n, "finding", "findings"))),
+    }
+    if exemptions > 0 {
+        parts.push(words::count(exemptions, "exemption to tidy up", "exemptions to tidy up"));
+    }
+    words::capital(&parts.join(", "))
 }
 
 fn brief(teller: &Teller<'_>, finding: &Finding) -> BriefView {
@@ -228,26 +237,6 @@ pub(crate) fn coverage_text(coverage: &Coverage) -> String {
     )
 }
 
-/// Targets in one of these states, with the reason of each.
-pub(crate) fn targets(coverage: &Coverage, states: &[&str]) -> (Vec<TargetView>, Shown) {
-    let chosen: Vec<_> = coverage.targets.iter().filter(|target| states.contains(&target.state.as_str())).collect();
-    let views = chosen
-        .iter()
-        .take(TARGETS_MAX)
-        .map(|target| TargetView {
-            name: Shown::id(target.target.id().as_str()),
-            state: target.state.as_str().into(),
-            why: match &target.state {
-                TargetState::Skipped { why } => Shown::line(&visible(why, 500)),
-                TargetState::Failed { reason, why } => Shown::line(&format!("{}: {}", view::reason_title(*reason), visible(why, 500))),
-                TargetState::Listed => "the run ended before it was reached".into(),
-                TargetState::Scanned => Shown::default(),
-            },
-        })
-        .collect();
-    (views, view::more(chosen.len(), TARGETS_MAX, "target", "targets"))
-}
-
 /// Open findings by owner, the most first.
 fn owners(assessment: &Assessment) -> (Vec<OwnerView>, Shown) {
     let mut by_owner: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
@@ -270,10 +259,10 @@ fn owners(assessment: &Assessment) -> (Vec<OwnerView>, Shown) {
     (views, more)
 }
 
-/// Puts the style sheet's rules into the elements, since many mail programs drop the sheet. Rules for dark mode and
-/// narrow screens stay in it.
+/// Puts the style sheet's rules into the elements, since many mail programs drop the sheet. A sheet with
+/// `data-css-inline="keep"` stays: rules for dark mode and narrow screens have no other place.
 fn inline(html: &str) -> Result<String, String> {
-    let options = css_inline::InlineOptions { keep_at_rules: true, load_remote_stylesheets: false, ..css_inline::InlineOptions::default() };
+    let options = css_inline::InlineOptions { load_remote_stylesheets: false, ..css_inline::InlineOptions::default() };
     css_inline::CSSInliner::new(options).inline(html).map_err(|error| error.to_string())
 }
 
@@ -295,3 +284,6 @@ fn tidy(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

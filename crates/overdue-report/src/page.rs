@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::clean::{Shown, visible};
 use crate::input::{ReportInput, Stand};
-use crate::letter::{coverage_text, targets};
+use crate::letter::coverage_text;
 use crate::templates::{RenderError, Templates};
 use crate::view::{self, FindingView, GapView, TargetView, Teller};
 use crate::words;
@@ -44,9 +44,7 @@ pub(crate) struct TopView {
     gap_count: Shown,
     gaps: Vec<GapView>,
     failed: Vec<TargetView>,
-    failed_more: Shown,
     skipped: Vec<TargetView>,
-    skipped_more: Shown,
     targets: Vec<TargetRow>,
     targets_more: Shown,
     worst: Vec<FindingView>,
@@ -195,8 +193,6 @@ fn ordered<'a>(input: &ReportInput<'a>) -> Vec<&'a Finding> {
 pub(crate) fn top(teller: &Teller<'_>, input: &ReportInput<'_>) -> TopView {
     let assessment = input.assessment;
     let coverage = &assessment.coverage;
-    let (failed, failed_more) = targets(coverage, &["failed", "listed"]);
-    let (skipped, skipped_more) = targets(coverage, &["skipped"]);
     let (owners, owners_more) = owners(input);
     let (accounts, accounts_more) = accounts(input);
     let (ages, ages_summary) = ages(&assessment.credentials);
@@ -229,10 +225,8 @@ pub(crate) fn top(teller: &Teller<'_>, input: &ReportInput<'_>) -> TopView {
         coverage: Shown::line(&coverage_text(coverage)),
         gap_count: Shown::line(&words::count(assessment.gaps.len(), "gap", "gaps")),
         gaps: teller.gaps(&assessment.gaps),
-        failed,
-        failed_more,
-        skipped,
-        skipped_more,
+        failed: teller.targets(coverage, &["failed", "listed"]),
+        skipped: teller.targets(coverage, &["skipped"]),
         targets: coverage.targets.iter().take(TABLE_ROWS_MAX).map(target_row).collect(),
         targets_more: view::more(coverage.targets.len(), TABLE_ROWS_MAX, "target", "targets"),
         worst: (1..).zip(assessment.open().take(WORST_MAX)).map(|(n, finding)| teller.finding(n, finding, false)).collect(),
@@ -243,7 +237,12 @@ pub(crate) fn top(teller: &Teller<'_>, input: &ReportInput<'_>) -> TopView {
         owners_more,
         owned_share: Shown::line(&match assessment.credentials.len() {
             0 => String::new(),
-            all => format!("{} of {} have an owner ({} %)", words::number(owned as u64), words::count(all, "credential", "credentials"), owned * 100 / all),
+            all => format!(
+                "{} of {} have an owner ({} %)",
+                words::number(owned as u64),
+                words::count(all, "credential", "credentials"),
+                owned * 100 / all
+            ),
         }),
         accounts,
         accounts_more,
@@ -355,7 +354,8 @@ fn ages(credentials: &[Judged]) -> (Vec<AgeRow>, Shown) {
                 .filter(|(_, n)| **n > 0)
                 .map(|(tone, n)| {
                     let width = (*n as f64 * 100.0 / most as f64).max(0.6);
-                    let part = AgePart { tone: tone.into(), x: Shown::line(&format!("{x:.1}")), width: Shown::line(&format!("{width:.1}")) };
+                    let part =
+                        AgePart { tone: tone.into(), x: Shown::line(&format!("{x:.1}")), width: Shown::line(&format!("{width:.1}")) };
                     x += width;
                     part
                 })
@@ -368,8 +368,7 @@ fn ages(credentials: &[Judged]) -> (Vec<AgeRow>, Shown) {
             }
         })
         .collect();
-    let summary =
-        format!("{}, {} overdue", words::count(active, "active credential", "active credentials"), words::number(overdue as u64));
+    let summary = format!("{}, {} overdue", words::count(active, "active credential", "active credentials"), words::number(overdue as u64));
     (rows, Shown::line(&summary))
 }
 
@@ -403,7 +402,8 @@ fn gap_account(gap: &Gap) -> Option<(&str, &str)> {
 
 fn accounts(input: &ReportInput<'_>) -> (Vec<AccountRow>, Shown) {
     let assessment = input.assessment;
-    let mut ids: BTreeSet<(ProviderKind, &AccountId)> = input.inventory.accounts.iter().map(|account| (account.provider, &account.id)).collect();
+    let mut ids: BTreeSet<(ProviderKind, &AccountId)> =
+        input.inventory.accounts.iter().map(|account| (account.provider, &account.id)).collect();
     ids.extend(assessment.coverage.targets.iter().map(|target| (target.target.provider, &target.target.account)));
     ids.extend(assessment.credentials.iter().map(|judged| (judged.credential.id.kind.provider(), &judged.credential.id.account)));
     let mut findings_of: BTreeMap<&AccountId, usize> = BTreeMap::new();
@@ -424,7 +424,8 @@ fn accounts(input: &ReportInput<'_>) -> (Vec<AccountRow>, Shown) {
         .into_iter()
         .take(TABLE_ROWS_MAX)
         .map(|(provider, id)| {
-            let targets = assessment.coverage.targets.iter().filter(|target| target.target.provider == provider && target.target.account == *id);
+            let targets =
+                assessment.coverage.targets.iter().filter(|target| target.target.provider == provider && target.target.account == *id);
             let unread = targets.clone().filter(|target| matches!(target.state.as_str(), "failed" | "listed")).count();
             let (credentials, overdue) = credentials_of.get(id).copied().unwrap_or_default();
             AccountRow {
@@ -461,7 +462,10 @@ pub(crate) fn between(input: &ReportInput<'_>, findings: usize) -> BetweenView {
 fn rest(all: usize, max: usize, one: &str, many: &str) -> Shown {
     match all.saturating_sub(max) {
         0 => Shown::default(),
-        n => Shown::line(&format!("{} not in this page; the JSON report holds every one", words::count(n, &format!("more {one} is"), &format!("more {many} are")))),
+        n => Shown::line(&format!(
+            "{} not in this page; the JSON report holds every one",
+            words::count(n, &format!("more {one} is"), &format!("more {many} are"))
+        )),
     }
 }
 

@@ -4,6 +4,7 @@
 //! shown to the letter and quoted as one word; otherwise the step says what to put there instead.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use overdue_core::{ArtifactKind, Code, Credential, CredentialKind, Finding, RuleFacts, Status, Subject};
 use serde::Deserialize;
@@ -95,23 +96,25 @@ impl StepBook {
             for template in [&step.text, &step.command] {
                 for name in placeholders(template).map_err(|what| (line_of(template.lines().next().unwrap_or("")), what))? {
                     if !PLACEHOLDERS.contains(&name) {
-                        let what = format!("`{{{name}}}` is not known; there are {}", PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(" "));
+                        let what =
+                            format!("`{{{name}}}` is not known; there are {}", PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(" "));
                         return Err((line_of(&format!("{{{name}}}")), what));
                     }
                 }
             }
         }
         for kind in CredentialKind::ALL {
-            if !book.kinds.contains_key(&kind) {
+            if let Entry::Vacant(slot) = book.kinds.entry(kind) {
                 let steps = base.and_then(|base| base.kinds.get(&kind)).ok_or_else(|| (1, format!("there are no steps for {kind}")))?;
-                book.kinds.insert(kind, steps.clone());
+                slot.insert(steps.clone());
             }
         }
         for kind in ArtifactKind::ALL {
-            if !book.places.contains_key(&kind) {
-                let text =
-                    base.and_then(|base| base.places.get(&kind)).ok_or_else(|| (1, format!("[place] says nothing of {}", kind.as_str())))?;
-                book.places.insert(kind, text.clone());
+            if let Entry::Vacant(slot) = book.places.entry(kind) {
+                let text = base
+                    .and_then(|base| base.places.get(&kind))
+                    .ok_or_else(|| (1, format!("[place] says nothing of {}", kind.as_str())))?;
+                slot.insert(text.clone());
             }
         }
         Ok(book)
@@ -243,7 +246,8 @@ mod tests {
     #[test]
     fn a_faulty_file_is_told_by_its_line() {
         assert_eq!(error("[kind]\n[found]\nbefore = [\n").0, 3);
-        let (line, what) = error("[kind.\"aws.iam-acces-key\"]\nrotate = []\nretire = []\n[place]\n[found]\nbefore=[]\nunknown=[]\nafter=[]\n");
+        let (line, what) =
+            error("[kind.\"aws.iam-acces-key\"]\nrotate = []\nretire = []\n[place]\n[found]\nbefore=[]\nunknown=[]\nafter=[]\n");
         assert_eq!((line, what.as_str()), (1, "`aws.iam-acces-key` is not a credential kind"));
         let (line, what) = error("[kind]\n[place]\n[found]\nbefore=[{text='x'},\n {text='{usr}'}]\nunknown=[]\nafter=[]\n");
         assert_eq!((line, what.as_str()), (5, "`{usr}` is not known; there are {id} {user} {name} {region} {service} {account}"));

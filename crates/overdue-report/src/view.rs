@@ -3,9 +3,14 @@
 //! All text is [`Shown`], so a template cannot be handed anything raw. The fields of these structs are what people write
 //! in their own templates: a renamed field breaks them, and needs a line in CHANGELOG.md.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use overdue_core::{Account, Code, Exposure, Finding, Gap, GapReason, Inventory, Subject};
+use overdue_core::{
+    AccountId, ArtifactKind, Code, Coverage, Exposure, Finding, Gap, GapReason, Inventory, ProviderKind, Subject, Target, TargetCount,
+    TargetKind, TargetState,
+};
 use serde::Serialize;
 
 use crate::clean::{Shown, visible};
@@ -92,20 +97,26 @@ pub(crate) struct GapView {
     pub(crate) detail: Shown,
 }
 
-/// A target that was not scanned.
+/// Targets of one account and kind that were not scanned for one reason.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct TargetView {
-    pub(crate) name: Shown,
+    pub(crate) count: Shown,
+    /// `functions`
+    pub(crate) kind: Shown,
+    pub(crate) account: Shown,
+    /// `failed`, `skipped`, `not reached`
     pub(crate) state: Shown,
     pub(crate) why: Shown,
+    pub(crate) names: Vec<Shown>,
+    pub(crate) names_more: Shown,
 }
 
 impl Teller<'_> {
     /// One finding in words.
     pub(crate) fn finding(&self, number: usize, finding: &Finding, with_steps: bool) -> FindingView {
         let mut facts = Facts::default();
-        let (mut kind, mut id, mut account, mut age, mut last_used) =
-            (Shown::default(), Shown::default(), Shown::default(), Shown::default(), Shown::default());
+        let (kind, id);
+        let (mut account, mut age, mut last_used) = (Shown::default(), Shown::default(), Shown::default());
         match &finding.subject {
             Subject::Credential(credential) => {
                 kind = Shown::name(&words::capital(credential.id.kind.title()));
@@ -203,7 +214,9 @@ impl Teller<'_> {
             exempt: finding
                 .exempt
                 .as_ref()
-                .map(|exemption| Shown::line(&format!("{} (until {})", visible(&exemption.reason, 300), words::day(exemption.until, self.zone))))
+                .map(|exemption| {
+                    Shown::line(&format!("{} (until {})", visible(&exemption.reason, 300), words::day(exemption.until, self.zone)))
+                })
                 .unwrap_or_default(),
         }
     }
@@ -221,15 +234,56 @@ impl Teller<'_> {
         if !exposure.detection.decoded.is_empty() {
             text.push_str(&format!(", written in {}", visible(&exposure.detection.decoded, 60)));
         }
-        if !exposure.latest {
+        // A git place says itself that no tip holds it any more.
+        if !exposure.latest && exposure.artifact_kind != ArtifactKind::GitBlob {
             text.push_str(" [old version]");
         }
         Shown::line(&text)
     }
 
+    /// Targets in one of these states, by account, kind and reason, the largest group first.
+    pub(crate) fn targets(&self, coverage: &Coverage, states: &[&str]) -> Vec<TargetView> {
+        let mut groups: BTreeMap<(ProviderKind, &AccountId, TargetKind, &str, String), Vec<&Target>> = BTreeMap::new();
+        for TargetCount { target, state, .. } in coverage.targets.iter().filter(|target| states.contains(&target.state.as_str())) {
+            let why = match state {
+                TargetState::Skipped { why } => visible(why, 500),
+                TargetState::Failed { reason, why } => format!("{}: {}", reason_title(*reason), visible(why, 500)),
+                TargetState::Listed => "the run ended before it was reached".to_owned(),
+                TargetState::Scanned => String::new(),
+            };
+            groups.entry((target.provider, &target.account, target.kind, state.as_str(), why)).or_default().push(target);
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by(|(a_key, a), (b_key, b)| b.len().cmp(&a.len()).then_with(|| a_key.cmp(b_key)));
+        groups
+            .into_iter()
+            .map(|((provider, account, kind, state, why), targets)| TargetView {
+                count: Shown::line(&words::number(targets.len() as u64)),
+                kind: kind.as_str().into(),
+                account: self.account(provider.as_str(), account),
+                state: if state == "listed" {
+                    "not reached"
+                } else if state == "skipped" {
+                    "skipped"
+                } else {
+                    "failed"
+                }
+                .into(),
+                why: Shown::line(&why),
+                names: targets.iter().take(GAP_SUBJECTS_MAX).map(|target| target_name(target)).collect(),
+                names_more: more(targets.len(), GAP_SUBJECTS_MAX, "target", "targets"),
+            })
+            .collect()
+    }
+
+    /// `AWS account prod (111111111111)`, `This machine, build-host`.
+    fn account(&self, provider: &str, id: &AccountId) -> Shown {
+        Shown::line(format!("{} {}", provider_title(provider), words::account(id, &self.inventory.accounts)).trim())
+    }
+
     /// Gaps by account, reason and permission, the largest group first.
     pub(crate) fn gaps(&self, gaps: &[Gap]) -> Vec<GapView> {
-        let mut groups: std::collections::BTreeMap<(String, GapReason, &str), Vec<&Gap>> = std::collections::BTreeMap::new();
+        let mut groups: BTreeMap<(String, GapReason, &str), Vec<&Gap>> = std::collections::BTreeMap::new();
         for gap in gaps {
             let account = account_of_target(gap.target.as_str());
             groups.entry((account.to_owned(), gap.reason, gap.permission.as_str())).or_default().push(gap);
@@ -241,10 +295,10 @@ impl Teller<'_> {
             .map(|((account, reason, permission), gaps)| {
                 let open_ended = gaps.iter().filter(|gap| gap.open_ended).count();
                 let (provider, id) = account.split_once('/').unwrap_or(("", &account));
-                let name = words::account(&overdue_core::AccountId::new(id), &self.inventory.accounts);
+                let account = self.account(provider, &AccountId::new(id));
                 GapView {
                     count: Shown::line(&words::number(gaps.len() as u64)),
-                    account: Shown::line(&format!("{} {name}", provider_title(provider))),
+                    account,
                     reason: reason_title(reason).into(),
                     reason_code: reason.as_str().into(),
                     permission: Shown::name(permission),
@@ -277,7 +331,6 @@ impl Facts {
     }
 }
 
-
 /// What the finding is about, to stand as its heading.
 pub(crate) fn title(finding: &Finding) -> Shown {
     let text = match &finding.subject {
@@ -304,7 +357,22 @@ pub(crate) fn title(finding: &Finding) -> Shown {
 /// `and 40 more places`, or nothing.
 pub(crate) fn more(all: usize, shown: usize, one: &str, many: &str) -> Shown {
     let rest = all.saturating_sub(shown);
-    if rest == 0 { Shown::default() } else { Shown::line(&format!("and {} more {}", words::number(rest as u64), if rest == 1 { one } else { many })) }
+    if rest == 0 {
+        Shown::default()
+    } else {
+        Shown::line(&format!("and {} more {}", words::number(rest as u64), if rest == 1 { one } else { many }))
+    }
+}
+
+/// What tells one target of a kind from the others.
+fn target_name(target: &Target) -> Shown {
+    let region = target.region.as_ref().map_or("", |region| region.as_str());
+    match (region, target.name.as_str()) {
+        ("", "") => target.kind.as_str().into(),
+        (region, "") => Shown::name(region),
+        ("", name) => Shown::id(name),
+        (region, name) => Shown::line(&format!("{} ({})", visible(name, 500), visible(region, 60))),
+    }
 }
 
 /// The first two parts of a target's key: `aws/111111111111`.

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use overdue_core::{Account, AccountId, Code, Credential, Evidence, Finding, IssuedAt, LastUsed, OwnerClaim, Staleness, Status, days_text};
+use overdue_core::{Account, AccountId, Code, Evidence, Finding, IssuedAt, LastUsed, Owner, OwnerClaim, Staleness, days_text};
 
 use crate::clean::visible;
 
@@ -11,7 +11,7 @@ pub(crate) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -147,30 +147,52 @@ pub(crate) fn account(id: &AccountId, accounts: &[Account]) -> String {
 
 /// `Payments <pay@example.com>`, the address alone where it is also the name.
 pub(crate) fn owner(claim: &OwnerClaim) -> String {
-    let name = visible(&claim.owner.name, 100);
+    let name = person(&claim.owner);
     match &claim.owner.address {
-        Some(address) if address.eq_ignore_ascii_case(&claim.owner.name) || name.is_empty() => visible(address, 260),
+        Some(address) if name.eq_ignore_ascii_case(address) || name.is_empty() => visible(address, 260),
         Some(address) => format!("{name} <{}>", visible(address, 260)),
         None => format!("{name} (no address known)"),
     }
 }
 
-/// Whether a credential is switched off or over.
-pub(crate) fn ended(credential: &Credential, now: Timestamp) -> bool {
-    credential.status == Status::Inactive || credential.expires_at.is_some_and(|at| at <= now)
+/// A name to call somebody by: a commit's `Ann Lee <ann@example.com>` is Ann Lee.
+pub(crate) fn person(owner: &Owner) -> String {
+    let name = owner.name.trim();
+    let short = match (&owner.address, name.strip_suffix('>').and_then(|name| name.rsplit_once('<'))) {
+        (Some(address), Some((before, inner))) if inner.trim().eq_ignore_ascii_case(address) && !before.trim().is_empty() => before.trim(),
+        _ => name,
+    };
+    visible(short, 100)
 }
 
 /// `1 exposed, 2 overdue by up to 211 days`: findings by the gravest thing that is the matter with each, gravest first.
+/// Each is counted once.
 pub(crate) fn tally<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
     let mut by_code: std::collections::BTreeMap<Code, (usize, i64)> = std::collections::BTreeMap::new();
     for finding in findings {
-        if let Some(verdict) = finding.verdicts.first() {
+        // What is due now says more than what is due soon.
+        let pressing = finding.verdicts.iter().find(|verdict| verdict.code != Code::RotationDueSoon);
+        if let Some(verdict) = pressing.or(finding.verdicts.first()) {
             let entry = by_code.entry(verdict.code).or_insert((0, if verdict.code == Code::RotationDueSoon { i64::MAX } else { 0 }));
             entry.0 += 1;
             entry.1 = if verdict.code == Code::RotationDueSoon { entry.1.min(verdict.days) } else { entry.1.max(verdict.days) };
         }
     }
     let parts: Vec<String> = by_code.into_iter().map(|(code, (n, days))| tally_part(code, n, days)).collect();
+    parts.join(", ")
+}
+
+/// `exposed, overdue by 323 days`: everything that is the matter with one finding.
+pub(crate) fn all_of(finding: &Finding) -> String {
+    let parts: Vec<String> = finding
+        .verdicts
+        .iter()
+        .map(|verdict| {
+            let text = tally_part(verdict.code, 1, verdict.days);
+            text.strip_prefix("1 ").map(str::to_owned).unwrap_or(text)
+        })
+        .take(3)
+        .collect();
     parts.join(", ")
 }
 

@@ -14,30 +14,16 @@ pub(crate) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// `head ($1, $2), ($3, $4) tail`, for `rows` rows of `columns` parameters.
+/// `head (?, ?), (?, ?) tail`, for `rows` rows of `columns` parameters.
+///
+/// Parameters without a number: SQLite looks numbered ones up in a list, which takes the square of their count. For
+/// PostgreSQL they will be numbered here.
 pub(crate) fn rows_sql(head: &str, columns: usize, rows: usize, tail: &str) -> sqlx::AssertSqlSafe<String> {
-    let mut sql = String::with_capacity(head.len() + tail.len() + rows * columns * 8);
-    sql.push_str(head);
-    let mut number = 0;
-    for row in 0..rows {
-        sql.push_str(if row == 0 { " (" } else { ", (" });
-        for column in 0..columns {
-            number += 1;
-            if column > 0 {
-                sql.push_str(", ");
-            }
-            sql.push('$');
-            sql.push_str(&number.to_string());
-        }
-        sql.push(')');
-    }
-    sql.push(' ');
-    sql.push_str(tail);
-    sqlx::AssertSqlSafe(sql)
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    sqlx::AssertSqlSafe(format!("{head} {} {tail}", vec![row; rows].join(", ")))
 }
 
-/// `head ($3, $4, $5) tail`: `count` parameters in parentheses, the first of them `$first`.
-pub(crate) fn list_sql(head: &str, first: usize, count: usize, tail: &str) -> sqlx::AssertSqlSafe<String> {
-    let list: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
-    sqlx::AssertSqlSafe(format!("{head} ({}) {tail}", list.join(", ")))
+/// `head (?, ?, ?) tail`: `count` parameters in parentheses. Those of `head`, `?` as well, come before them.
+pub(crate) fn list_sql(head: &str, count: usize, tail: &str) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(format!("{head} ({}) {tail}", vec!["?"; count].join(", ")))
 }

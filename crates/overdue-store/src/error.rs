@@ -1,12 +1,13 @@
 //! What can go wrong, told apart where a caller acts differently. Each message names the store and the mend.
 
+use std::io::ErrorKind;
+
 use overdue_core::UnknownName;
 
 use crate::RunId;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// The address is not one of a store.
     #[error("`{url}` names no store: {why}; write `sqlite://PATH`, for example `sqlite:///var/lib/overdue/store.db`")]
@@ -17,7 +18,9 @@ pub enum StoreError {
         why: String,
     },
     /// A newer program wrote it.
-    #[error("{place} was written by a newer overdue (layout {found}; this one knows up to {known}): update this program, or name another store with --store")]
+    #[error(
+        "{place} was written by a newer overdue (layout {found}; this one knows up to {known}): update this program, or name another store with --store"
+    )]
     Newer {
         /// Which store.
         place: String,
@@ -27,7 +30,9 @@ pub enum StoreError {
         known: i64,
     },
     /// Another program kept it locked longer than we wait.
-    #[error("{place} stayed locked by another program for more than {waited_s} seconds: let that program end, then run this again; nothing was changed")]
+    #[error(
+        "{place} stayed locked by another program for more than {waited_s} seconds: let that program end, then run this again; nothing was changed"
+    )]
     Locked {
         /// Which store.
         place: String,
@@ -63,7 +68,9 @@ pub enum StoreError {
         why: String,
     },
     /// Its fingerprints were made with another key.
-    #[error("the fingerprints in {place} were made with key {bound}, but the present key is {given}: bring back the key file that belongs to this store, or name another store with --store")]
+    #[error(
+        "the fingerprints in {place} were made with key {bound}, but the present key is {given}: bring back the key file that belongs to this store, or name another store with --store"
+    )]
     OtherKey {
         /// Which store.
         place: String,
@@ -73,7 +80,9 @@ pub enum StoreError {
         given: String,
     },
     /// The run is no longer ours: another process took it over, or it has ended.
-    #[error("run {run} no longer belongs to this process ({why}): what it still wanted to write was refused, and its present holder goes on")]
+    #[error(
+        "run {run} no longer belongs to this process ({why}): what it still wanted to write was refused, and its present holder goes on"
+    )]
     Fenced {
         /// Which run.
         run: RunId,
@@ -109,7 +118,7 @@ pub enum StoreError {
         what: String,
     },
     /// The operating system refused.
-    #[error("cannot use {place}")]
+    #[error("cannot use {place}: look at the path, its permissions and the disk, or name another store with --store")]
     Io {
         /// Which store.
         place: String,
@@ -118,7 +127,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Anything else the database said.
-    #[error("the database refused an operation on {place}")]
+    #[error("the database refused an operation on {place}; please report this")]
     Other {
         /// Which store.
         place: String,
@@ -178,7 +187,11 @@ impl Fault {
         match self {
             Self::Known(error) => error,
             Self::Damaged(what) => StoreError::Corrupt { place, what },
-            Self::Io(source) => StoreError::Io { place, source },
+            Self::Io(source) => match source.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { place },
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full { place },
+                _ => StoreError::Io { place, source },
+            },
             Self::Sql(error) => match SqliteCode::of(&error) {
                 Some(code) => match code.primary() {
                     SqliteCode::BUSY | SqliteCode::LOCKED => StoreError::Locked { place, waited_s },
@@ -194,9 +207,7 @@ impl Fault {
                 None => match error {
                     sqlx::Error::PoolTimedOut => StoreError::Locked { place, waited_s },
                     sqlx::Error::Io(source) => StoreError::Io { place, source },
-                    sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
-                        StoreError::Corrupt { place, what: error.to_string() }
-                    }
+                    sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::Corrupt { place, what: error.to_string() },
                     error => StoreError::Other { place, source: Box::new(error) },
                 },
             },

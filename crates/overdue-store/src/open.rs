@@ -119,7 +119,8 @@ impl Store {
         &self.shared.place
     }
 
-    /// Finishes what is under way and folds the log into the file. Dropping the store without it is as safe.
+    /// Finishes what is under way and folds the log into the file, for this store and all its clones. Dropping them without
+    /// it is as safe.
     pub async fn close(self) {
         self.shared.reader.close().await;
         self.shared.writer.close().await;
@@ -275,22 +276,44 @@ fn create(path: &Path) -> Result<(), std::io::Error> {
         builder.mode(0o700);
         file.mode(0o600);
     }
+    // The names of new folders must outlive a power cut as well as what lies in them.
+    let new: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     builder.create(folder)?;
-    if path.exists() {
+    for folder in new.iter().filter_map(|folder| folder.parent()) {
+        sync_folder(folder)?;
+    }
+    if let Ok(metadata) = path.metadata() {
+        warn_if_open(path, &metadata);
         return Ok(());
     }
     match file.open(path) {
         Ok(file) => {
             file.sync_all()?;
             drop(file);
-            // The name in the folder must outlive a power cut as well as the bytes.
-            #[cfg(unix)]
-            std::fs::File::open(folder)?.sync_all()?;
+            sync_folder(folder)?;
             Ok(())
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// A store is a map of every weak key. Who may read it is for its owner to say, so this only warns.
+fn warn_if_open(path: &Path, metadata: &std::fs::Metadata) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "other users of this machine may read the store; `chmod 600` it");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (path, metadata);
+}
+
+/// Brings the names in a folder to the disk; other systems than Unix do so by themselves.
+fn sync_folder(folder: &Path) -> Result<(), std::io::Error> {
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 async fn check_version(connection: &mut SqliteConnection) -> Result<(), Fault> {
@@ -326,8 +349,7 @@ async fn check_ours(connection: &mut SqliteConnection, place: &str) -> Result<()
 async fn check_writable(connection: &mut SqliteConnection, lock_wait: Duration) -> Result<(), Fault> {
     // Busy means that someone writes, so it can be written: no reason to wait.
     sqlx::raw_sql("PRAGMA busy_timeout = 0").execute(&mut *connection).await?;
-    let outcome = connection.begin_with("BEGIN IMMEDIATE").await;
-    let outcome = match outcome {
+    let outcome = match connection.begin_with("BEGIN IMMEDIATE").await {
         Ok(tx) => tx.rollback().await.map_err(Fault::from),
         Err(error) if SqliteCode::of(&error).is_some_and(|code| code.primary() == SqliteCode::BUSY) => Ok(()),
         Err(error) => Err(error.into()),

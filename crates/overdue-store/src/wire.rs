@@ -15,7 +15,9 @@ pub(crate) fn micros(at: Timestamp) -> i64 {
 
 /// A moment from its column.
 pub(crate) fn moment(micros: i64) -> Result<Timestamp, Fault> {
-    Timestamp::from_microsecond(micros).map_err(|error| Fault::Damaged(format!("a moment: {error}")))
+    // By parts, since `from_microsecond` refuses the last second there is.
+    let nanos = (micros.rem_euclid(1_000_000) * 1_000) as i32;
+    Timestamp::new(micros.div_euclid(1_000_000), nanos).map_err(|error| Fault::Damaged(format!("a moment: {error}")))
 }
 
 /// A moment that may be missing.
@@ -96,13 +98,19 @@ struct ContactJson {
     address: String,
     name: String,
     source: String,
+    root_only: bool,
 }
 
 /// Contacts of an account.
 pub(crate) fn contacts_json(contacts: &[Contact]) -> Result<String, Fault> {
     let contacts: Vec<ContactJson> = contacts
         .iter()
-        .map(|contact| ContactJson { address: contact.address.clone(), name: contact.name.clone(), source: contact.source.clone() })
+        .map(|contact| ContactJson {
+            address: contact.address.clone(),
+            name: contact.name.clone(),
+            source: contact.source.clone(),
+            root_only: contact.root_only,
+        })
         .collect();
     Ok(serde_json::to_string(&contacts)?)
 }
@@ -112,7 +120,7 @@ pub(crate) fn contacts(json: &str) -> Result<Vec<Contact>, Fault> {
     let contacts: Vec<ContactJson> = serde_json::from_str(json)?;
     Ok(contacts
         .into_iter()
-        .map(|contact| Contact { address: contact.address, name: contact.name, source: contact.source })
+        .map(|contact| Contact { address: contact.address, name: contact.name, source: contact.source, root_only: contact.root_only })
         .collect())
 }
 

@@ -66,7 +66,7 @@ pub(crate) enum Command {
     /// Findings of the newest run
     Findings(ListArgs),
     /// Runs in the store, newest first
-    Runs(ListArgs),
+    Runs(RunsArgs),
     /// The report of the newest run again, from what is stored
     Report(ReportArgs),
     /// The exact permissions the audit needs
@@ -156,9 +156,9 @@ pub(crate) struct ServeArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
-    /// Of this job [default: the job of the newest run]
-    #[arg(long)]
-    pub(crate) job: Option<String>,
+    /// Of this job file [default: of `overdue audit`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) job: Option<PathBuf>,
     /// Only what this owner owns (part of an address or name)
     #[arg(long)]
     pub(crate) owner: Option<String>,
@@ -175,10 +175,21 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct RunsArgs {
+    /// At most this many rows
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct ReportArgs {
-    /// Of this job [default: the job of the newest run]
-    #[arg(long)]
-    pub(crate) job: Option<String>,
+    /// Of this job file [default: of `overdue audit`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) job: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]

@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory as _;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use overdue_core::{
-    Assessment, Audit, Delivery, Job, Letters as LettersSpec, MachineAudit, MachineRead, OwnersConfig, Period, Policy, ProviderKind,
-    RuleFacts, RuleId, assess,
+    Assessment, Audit, Delivery, Gap, Inventory, Job, Letters as LettersSpec, MachineAudit, MachineRead, OwnersConfig, Period, Policy,
+    RuleFacts, RuleId, Target, TargetState, assess,
 };
 use overdue_detect::{Limits, RuleSet, Scanner};
-use overdue_providers::Provider;
 use overdue_providers::aws::{Aws, AwsConnectError, AwsOptions};
 use overdue_providers::machine::{Machine, MachineFacts};
-use overdue_report::{LetterContext, ReportInput, RunFacts, Templates, render_html_report, report_json, summary_text};
-use overdue_store::{BeginRun, NewRun, Run, RunStatus, Store};
+use overdue_providers::{Discovery, Provider};
+use overdue_report::{ReportInput, RunFacts, Templates, render_html_report, report_json, summary_text};
+use overdue_store::{BeginRun, NewRun, Run, RunId, RunKind, RunStatus, Store};
+use sha2::Digest as _;
 
 use crate::cli::{
-    AuditArgs, Command, Format, JobsCommand, ListArgs, Only, OutputArgs, PermissionsOf, ReportArgs, RulesCommand, RunArgs, ServeArgs,
+    AuditArgs, Command, Format, JobsCommand, Only, OutputArgs, PermissionsOf, ReportArgs, RulesCommand, RunArgs, ServeArgs,
     TemplatesCommand, Typed,
 };
 use crate::letters::{Letters, Sending};
@@ -28,7 +30,7 @@ use crate::output::{Exit, complain, say};
 use crate::places::{Places, write_whole};
 use crate::progress::Progress;
 use crate::sweep::Sweep;
-use crate::{fingerprint_key, holder, job, letters, occurrences, serve};
+use crate::{fingerprint_key, holder, job, letters, lists, occurrences, serve};
 
 /// Reads the clock. The one place in the project that does.
 pub(crate) type Clock = fn() -> Timestamp;
@@ -54,9 +56,9 @@ pub(crate) async fn run(typed: Typed) -> Result<Exit> {
         Command::Jobs { command: JobsCommand::Check { jobs } } => check_jobs(&jobs),
         Command::Rules { command } => rules(&command),
         Command::Templates { command: TemplatesCommand::Check { templates } } => check_templates(templates.as_deref()),
-        Command::Credentials(args) => list(args, List::Credentials).await,
-        Command::Findings(args) => list(args, List::Findings).await,
-        Command::Runs(args) => runs(args).await,
+        Command::Credentials(args) => lists::credentials(args).await,
+        Command::Findings(args) => lists::findings(args).await,
+        Command::Runs(args) => lists::runs(args).await,
         Command::Report(args) => report(args).await,
         Command::Permissions { provider: PermissionsOf::Aws, explain } => permissions(explain),
         Command::Completions { shell } => completions(shell),
@@ -89,25 +91,27 @@ impl Machinery {
         Ok(Self { store: Arc::new(store), scanner, ruleset, rules: facts, templates, places, store_url })
     }
 
-    /// Providers of a job. What cannot be reached is a remark or, where the job names it, a gap of its discovery.
-    async fn providers(&self, job: &Job, only: &[Only], explicit: bool) -> Result<(Vec<Arc<dyn Provider>>, Vec<String>)> {
-        let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
-        let mut remarks = Vec::new();
+    /// Providers of a job. One that cannot be reached is a remark or, where the job names it, a failed target with its gap.
+    async fn providers(&self, job: &Job, choices: &Choices) -> Result<Reached> {
+        let mut reached = Reached::default();
         for audit in &job.audits {
             match audit {
-                Audit::Machine(_) if !wanted(only, Only::Machine) => {}
-                Audit::Machine(audit) => providers.push(Arc::new(Machine::new(audit.clone(), self.machine_facts(job)))),
-                Audit::Aws(_) if !wanted(only, Only::Aws) => {}
-                Audit::Aws(audit) => match Aws::connect(audit.clone(), clock(), AwsOptions { required: explicit, ..AwsOptions::default() }).await {
-                    Ok(aws) => providers.push(Arc::new(aws)),
-                    Err(AwsConnectError::NoCredentials) => {
-                        remarks.push("AWS: no credentials here, so no account was looked at (set AWS_PROFILE or the AWS_* variables)".to_owned());
+                Audit::Machine(audit) => {
+                    if wanted(&choices.only, Only::Machine) {
+                        reached.providers.push(Arc::new(Machine::new(audit.clone(), self.machine_facts(job))));
                     }
-                    Err(error) => return Err(error.into()),
+                }
+                Audit::Aws(_) if !wanted(&choices.only, Only::Aws) => {}
+                Audit::Aws(audit) => match Aws::connect(audit.as_ref().clone(), clock(), AwsOptions::default()).await {
+                    Ok(aws) => reached.providers.push(Arc::new(aws)),
+                    Err(AwsConnectError::NoCredentials) if !choices.explicit => reached
+                        .remarks
+                        .push("AWS: no credentials here, so no account was looked at (set AWS_PROFILE or the AWS_* variables)".to_owned()),
+                    Err(error) => reached.unreachable.push((error.target(), error.gap())),
                 },
             }
         }
-        Ok((providers, remarks))
+        Ok(reached)
     }
 
     fn machine_facts(&self, job: &Job) -> MachineFacts {
@@ -121,7 +125,7 @@ impl Machinery {
             environment: std::env::vars_os()
                 .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
                 .collect(),
-            own_paths: own,
+            skip: own,
         }
     }
 }
@@ -137,23 +141,31 @@ fn load_templates(folder: Option<&Path>) -> Result<Templates> {
     }
 }
 
+/// Providers of a run, and what became of the others.
+#[derive(Default)]
+struct Reached {
+    providers: Vec<Arc<dyn Provider>>,
+    /// Facts for a person.
+    remarks: Vec<String>,
+    /// Named by the job and not reached.
+    unreachable: Vec<(Target, Gap)>,
+}
+
 /// Which run is asked for.
 pub(crate) struct RunRequest {
     pub(crate) occurrence: String,
     pub(crate) due_at: Timestamp,
-    pub(crate) scheduled: bool,
+    pub(crate) kind: RunKind,
 }
 
 /// How a run ended.
 struct Ended {
-    run: Run,
+    inventory: Inventory,
     assessment: Assessment,
-    status: RunStatus,
+    facts: RunFacts,
     exit: Exit,
     letters: Option<Letters>,
     remarks: Vec<String>,
-    started_at: Timestamp,
-    ended_at: Timestamp,
 }
 
 /// What a person chose for one run.
@@ -163,19 +175,24 @@ struct Choices {
     quiet: bool,
     /// False for `overdue audit`, where a provider that cannot be reached is a remark.
     explicit: bool,
+    /// Names what is looked at: an unfinished run is gone on with only by one that would look at the same.
+    identity: String,
 }
 
-async fn audit(args: AuditArgs) -> Result<Exit> {
-    let here = std::env::current_dir().context("the current folder is gone")?;
-    let paths: Vec<PathBuf> = if args.paths.is_empty() { vec![here.clone()] } else { args.paths.iter().map(|path| here.join(path)).collect() };
-    let audit = Job {
+fn identity(what: &[u8]) -> String {
+    sha2::Sha256::digest(what).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What `overdue audit` does, as a job: this machine and the ambient AWS account, default policy, no letters.
+pub(crate) fn audit_job(paths: Vec<PathBuf>) -> Job {
+    Job {
         name: "audit".into(),
         schedule: None,
         deadline: SignedDuration::from_hours(24),
         catch_up: SignedDuration::ZERO,
         audits: vec![
             Audit::Machine(MachineAudit { paths, read: MachineRead::ALL.into_iter().collect() }),
-            Audit::Aws(job::aws_ambient()),
+            Audit::Aws(Box::new(job::aws_ambient())),
         ],
         policy: Policy::default(),
         owners: OwnersConfig::default(),
@@ -187,19 +204,81 @@ async fn audit(args: AuditArgs) -> Result<Exit> {
             period: Period::Weekly,
             timezone: "UTC".into(),
         },
-    };
+    }
+}
+
+async fn audit(args: AuditArgs) -> Result<Exit> {
+    let here = std::env::current_dir().context("the current folder is gone")?;
+    let paths: Vec<PathBuf> =
+        if args.paths.is_empty() { vec![here.clone()] } else { args.paths.iter().map(|path| here.join(path)).collect() };
+    let audit = audit_job(paths);
     let machinery = Machinery::start(args.store.store.as_deref(), args.output.templates.as_deref()).await?;
-    let choices = Choices { only: args.only, dry_run: false, quiet: args.output.quiet, explicit: false };
+    let identity = identity(format!("{:?} {:?}", audit.audits.first(), args.only).as_bytes());
+    let choices = Choices { only: args.only, dry_run: false, quiet: args.output.quiet, explicit: false, identity };
     let ended = run_manually(&machinery, &audit, &choices).await?;
     show(&machinery, &audit, &ended, &args.output)
 }
 
+/// The newest ended run of a job again, judged by the job file as it is now.
+async fn report(args: ReportArgs) -> Result<Exit> {
+    let job = job_or_audit(args.job.as_deref())?;
+    let machinery = Machinery::start(args.store.store.as_deref(), args.output.templates.as_deref()).await?;
+    let ended = stored(&machinery, &job).await?;
+    show(&machinery, &job, &ended, &args.output)
+}
+
+/// The job of a file, or that of `overdue audit`.
+fn job_or_audit(file: Option<&Path>) -> Result<Job> {
+    match file {
+        None => Ok(audit_job(Vec::new())),
+        Some(file) => read_jobs(&[file.to_owned()])?.pop().context("no job"),
+    }
+}
+
+/// The newest ended run of a job, judged now.
+async fn stored(machinery: &Machinery, job: &Job) -> Result<Ended> {
+    let record = machinery
+        .store
+        .last_ended_run(&job.name)
+        .await?
+        .with_context(|| format!("no run of {} has ended yet; `overdue runs` lists what there is", job.name))?;
+    let (inventory, assessment) = judge(machinery, job, record.id).await?;
+    let facts = facts(machinery, record.id).await?;
+    let exit = if !assessment.complete() {
+        Exit::Partial
+    } else if assessment.open().next().is_some() {
+        Exit::Findings
+    } else {
+        Exit::Clean
+    };
+    Ok(Ended { inventory, assessment, facts, exit, letters: None, remarks: Vec::new() })
+}
+
+/// The newest ended run of a job as a report for programs, for the lists.
+pub(crate) async fn stored_report(file: Option<&Path>, store: Option<&str>) -> Result<(serde_json::Value, Exit)> {
+    let job = job_or_audit(file)?;
+    let machinery = Machinery::start(store, None).await?;
+    let ended = stored(&machinery, &job).await?;
+    let zone = zone(&job);
+    Ok((report_json(&ended.input(&zone))?, ended.exit))
+}
+
+/// The store alone, for commands that only look at runs.
+pub(crate) async fn open_store(store: Option<&str>) -> Result<Store> {
+    let places = Places::find()?;
+    Ok(Store::open(&places.store_url(store), clock()).await?)
+}
+
 async fn run_jobs(args: RunArgs) -> Result<Exit> {
     let jobs = read_jobs(&args.jobs)?;
+    if args.output.format == Format::Json && jobs.len() > 1 {
+        bail!("--format json prints one report: run one job at a time");
+    }
     let machinery = Machinery::start(args.store.store.as_deref(), args.output.templates.as_deref()).await?;
     let mut exit = Exit::Clean;
-    for job in &jobs {
-        let choices = Choices { only: args.only.clone(), dry_run: args.dry_run, quiet: args.output.quiet, explicit: true };
+    for (job, file) in jobs.iter().zip(&args.jobs) {
+        let identity = identity(format!("{:?} {:?}", std::fs::read(file).unwrap_or_default(), args.only).as_bytes());
+        let choices = Choices { only: args.only.clone(), dry_run: args.dry_run, quiet: args.output.quiet, explicit: true, identity };
         let ended = match run_manually(&machinery, job, &choices).await {
             Ok(ended) => ended,
             // One job that cannot run holds no other up.
@@ -301,13 +380,18 @@ fn check_jobs(files: &[PathBuf]) -> Result<Exit> {
 /// Runs a job now. An unfinished run of it that nobody holds any more is gone on with.
 async fn run_manually(machinery: &Machinery, job: &Job, choices: &Choices) -> Result<Ended> {
     let now = clock();
-    let request = match machinery.store.unfinished_run(&job.name, &holder::is_dead, now).await? {
-        Some(unfinished) => {
-            complain(&format!("going on with run {} of {}, which did not end", unfinished.run, job.name));
-            RunRequest { occurrence: unfinished.occurrence, due_at: unfinished.due_at, scheduled: unfinished.scheduled }
+    let begins = format!("manual {} ", choices.identity);
+    let mut request = RunRequest { occurrence: format!("{begins}{now}"), due_at: now, kind: RunKind::Manual };
+    if let Some(unfinished) = machinery.store.unfinished_run(&job.name, &holder::is_dead, now).await? {
+        let left = RunRequest { occurrence: unfinished.occurrence.clone(), due_at: unfinished.due_at, kind: unfinished.kind };
+        if unfinished.kind == RunKind::Scheduled || unfinished.occurrence.starts_with(&begins) {
+            complain(&format!("going on with run {} of {}, which did not end", unfinished.id, job.name));
+            request = left;
+        } else if let Some(run) = claim(machinery, job, &left).await? {
+            // It was to look at something else: its paths or its job file have changed since.
+            machinery.store.finish_run(run, RunStatus::Failed, now).await?;
         }
-        None => RunRequest { occurrence: format!("manual {now}"), due_at: now, scheduled: false },
-    };
+    }
     match claim(machinery, job, &request).await? {
         Some(run) => perform(machinery, job, run, choices).await,
         None => bail!("another process is running {} at this moment; wait for it, or look with `overdue runs`", job.name),
@@ -315,13 +399,13 @@ async fn run_manually(machinery: &Machinery, job: &Job, choices: &Choices) -> Re
 }
 
 /// Claims and performs one occurrence for `overdue serve`. Does nothing when another process has it.
-pub(crate) async fn run_claimed(machinery: &Machinery, job: Job, request: RunRequest, _clock: Clock) -> Result<()> {
+pub(crate) async fn run_claimed(machinery: &Machinery, job: Job, request: RunRequest) -> Result<()> {
     let Some(run) = claim(machinery, &job, &request).await? else { return Ok(()) };
-    let choices = Choices { only: Vec::new(), dry_run: false, quiet: true, explicit: true };
+    let choices = Choices { only: Vec::new(), dry_run: false, quiet: true, explicit: true, identity: String::new() };
     let ended = perform(machinery, &job, run, &choices).await?;
-    let path = machinery.places.report(&job.name, &ended.run.id.to_string());
+    let path = machinery.places.report(&job.name, &ended.facts.id);
     write_report(machinery, &ended, &job, &path)?;
-    complain(&format!("job {}: {} ({})", job.name, ended.status.as_str(), path.display()));
+    complain(&format!("job {}: exit code {} ({})", job.name, ended.exit.code(), path.display()));
     Ok(())
 }
 
@@ -331,58 +415,72 @@ async fn claim(machinery: &Machinery, job: &Job, request: &RunRequest) -> Result
         job: job.name.clone(),
         occurrence: request.occurrence.clone(),
         due_at: request.due_at,
-        scheduled: request.scheduled,
+        kind: request.kind,
         holder: holder::own(),
         now,
         lease_until: now + LEASE,
     };
-    match machinery.store.begin_run(&new, &holder::is_dead).await? {
+    match machinery.store.begin_run(new, &holder::is_dead).await? {
         BeginRun::Started(run) | BeginRun::Resumed(run) => Ok(Some(run)),
         BeginRun::HeldBy { .. } | BeginRun::AlreadyEnded { .. } => Ok(None),
     }
 }
 
-async fn perform(machinery: &Machinery, job: &Job, run: Run, choices: &Choices) -> Result<Ended> {
-    let started_at = clock();
-    let store = machinery.store.clone();
-    let lease = {
-        let (store, run) = (store.clone(), run.clone());
-        tokio::spawn(async move {
+/// Keeps a run ours while it lasts.
+struct Lease(tokio::task::JoinHandle<()>);
+
+impl Lease {
+    fn keep(store: Arc<Store>, run: Run) -> Self {
+        Self(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LEASE_RENEWAL).await;
-                let now = clock();
-                if let Err(error) = store.renew_lease(&run, now, now + LEASE).await {
+                if let Err(error) = store.renew_lease(run, clock() + LEASE).await {
                     tracing::warn!(run_id = %run.id, error = %error, "could not renew the lease of this run");
                 }
             }
-        })
-    };
-    let ended = perform_held(machinery, job, &run, choices, started_at).await;
-    lease.abort();
-    ended
+        }))
+    }
 }
 
-async fn perform_held(machinery: &Machinery, job: &Job, run: &Run, choices: &Choices, started_at: Timestamp) -> Result<Ended> {
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn perform(machinery: &Machinery, job: &Job, run: Run, choices: &Choices) -> Result<Ended> {
     let store = &machinery.store;
-    let (providers, mut remarks) = machinery.providers(job, &choices.only, choices.explicit).await?;
-    if providers.is_empty() {
-        bail!("nothing to look at: {}", if remarks.is_empty() { "no provider of this job is chosen".to_owned() } else { remarks.join("; ") });
+    let _lease = Lease::keep(store.clone(), run);
+    let reached = machinery.providers(job, choices).await?;
+    let mut remarks = reached.remarks;
+    if reached.providers.is_empty() && reached.unreachable.is_empty() {
+        store.finish_run(run, RunStatus::Failed, clock()).await?;
+        bail!(
+            "nothing to look at: {}",
+            if remarks.is_empty() { "no provider of this job is chosen".to_owned() } else { remarks.join("; ") }
+        );
     }
     let progress = Arc::new(Progress::new(choices.quiet));
-    let sweep = Sweep::new(store.clone(), machinery.scanner.clone(), machinery.ruleset.clone(), run.clone(), progress.clone());
+    let sweep = Sweep::new(store.clone(), machinery.scanner.clone(), machinery.ruleset.clone(), run, progress.clone());
+    let unreachable = Discovery {
+        done: reached
+            .unreachable
+            .iter()
+            .map(|(target, gap)| (target.clone(), TargetState::Failed { reason: gap.reason, why: gap.detail.clone() }))
+            .collect(),
+        gaps: reached.unreachable.into_iter().map(|(_, gap)| gap).collect(),
+        ..Discovery::default()
+    };
     let deadline = tokio::time::Instant::now() + Duration::try_from(job.deadline).unwrap_or(Duration::from_secs(86_400));
-    remarks.extend(sweep.run(&providers, deadline, clock).await?);
+    remarks.extend(sweep.run(&reached.providers, unreachable, deadline, clock).await?);
     progress.finish();
 
-    let assessment = assess_run(machinery, job, run).await?;
+    let (inventory, assessment) = judge(machinery, job, run.id).await?;
     let now = assessment.now;
-    let accounts = store.inventory(run).await?.accounts;
     let letters = if matches!(job.letters.delivery, Delivery::None) {
         None
     } else {
-        let context = LetterContext { job: &job.name, now, timezone: &job.letters.timezone, accounts: &accounts, rules: &machinery.rules, assessment: &assessment, template: &job.letters.template };
-        let sending =
-            Sending { store, run, job, templates: &machinery.templates, context, dry_run: choices.dry_run, now };
+        let sending = Sending { store, run, job, templates: &machinery.templates, inventory: &inventory, dry_run: choices.dry_run, now };
         Some(letters::send(&sending, &assessment).await?)
     };
     let undelivered = letters.as_ref().is_some_and(|letters| !letters.failed.is_empty());
@@ -393,52 +491,67 @@ async fn perform_held(machinery: &Machinery, job: &Job, run: &Run, choices: &Cho
     } else {
         (RunStatus::Clean, Exit::Clean)
     };
-    let ended_at = clock();
-    store.finish_run(run, status, ended_at).await?;
-    Ok(Ended { run: run.clone(), assessment, status, exit, letters, remarks, started_at, ended_at })
+    store.finish_run(run, status, clock()).await?;
+    let facts = facts(machinery, run.id).await?;
+    Ok(Ended { inventory, assessment, facts, exit, letters, remarks })
 }
 
 /// Judges what the store knows of a run.
-async fn assess_run(machinery: &Machinery, job: &Job, run: &Run) -> Result<Assessment> {
+async fn judge(machinery: &Machinery, job: &Job, run: RunId) -> Result<(Inventory, Assessment)> {
     let mut inventory = machinery.store.inventory(run).await?;
     inventory.rules = machinery.rules.clone();
-    Ok(assess(&inventory, &job.policy, &job.owners, clock()))
+    let assessment = assess(&inventory, &job.policy, &job.owners, clock());
+    Ok((inventory, assessment))
 }
 
-fn input<'a>(machinery: &'a Machinery, ended: &'a Ended, job: &'a Job) -> ReportInput<'a> {
-    ReportInput {
-        assessment: &ended.assessment,
-        rules: &machinery.rules,
-        run: RunFacts {
-            job: job.name.clone(),
-            run: ended.run.id.to_string(),
-            status: ended.status.as_str().to_owned(),
-            exit_code: ended.exit.code(),
-            started_at: ended.started_at,
-            ended_at: ended.ended_at,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            remarks: ended.remarks.clone(),
-        },
-        timezone: &job.letters.timezone,
-    }
+/// A run in the words of a report.
+async fn facts(machinery: &Machinery, run: RunId) -> Result<RunFacts> {
+    let record = machinery.store.run(run).await?.with_context(|| format!("run {run} is no longer in the store"))?;
+    let (status, exit) = match record.status {
+        None => (overdue_report::RunStatus::Running, Exit::Partial),
+        Some(RunStatus::Clean) => (overdue_report::RunStatus::Complete, Exit::Clean),
+        Some(RunStatus::Findings) => (overdue_report::RunStatus::Complete, Exit::Findings),
+        Some(RunStatus::Partial) => (overdue_report::RunStatus::Partial, Exit::Partial),
+        Some(RunStatus::Failed) => (overdue_report::RunStatus::Failed, Exit::CouldNotRun),
+    };
+    Ok(RunFacts {
+        job: record.job,
+        id: record.id.to_string(),
+        status,
+        started_at: record.started_at,
+        ended_at: record.ended_at,
+        exit_code: exit.code(),
+    })
+}
+
+fn zone(job: &Job) -> TimeZone {
+    TimeZone::get(&job.letters.timezone).unwrap_or(TimeZone::UTC)
 }
 
 fn write_report(machinery: &Machinery, ended: &Ended, job: &Job, path: &Path) -> Result<()> {
-    let html = render_html_report(&machinery.templates, &input(machinery, ended, job))?;
+    let zone = zone(job);
+    let html = render_html_report(&machinery.templates, &ended.input(&zone))?;
     write_whole(path, html.as_bytes())
+}
+
+impl Ended {
+    fn input<'a>(&'a self, zone: &'a TimeZone) -> ReportInput<'a> {
+        ReportInput { title: "", assessment: &self.assessment, inventory: &self.inventory, run: &self.facts, zone }
+    }
 }
 
 /// Prints a run and writes its HTML report.
 fn show(machinery: &Machinery, job: &Job, ended: &Ended, args: &OutputArgs) -> Result<Exit> {
-    let path = args.report.clone().unwrap_or_else(|| machinery.places.report(&job.name, &ended.run.id.to_string()));
+    let path = args.report.clone().unwrap_or_else(|| machinery.places.report(&job.name, &ended.facts.id));
     write_report(machinery, ended, job, &path)?;
+    let zone = zone(job);
     match args.format {
-        Format::Json => {
-            let json = report_json(&input(machinery, ended, job))?;
-            say(&format!("{json}\n"))?;
-        }
+        Format::Json => say(&format!("{}\n", report_json(&ended.input(&zone))?))?,
         Format::Text => {
-            let mut text = summary_text(&input(machinery, ended, job), WIDTH_DEFAULT, colour());
+            let mut text = summary_text(&ended.input(&zone), width(), colour());
+            for remark in &ended.remarks {
+                text.push_str(&format!("{remark}\n"));
+            }
             if let Some(letters) = &ended.letters {
                 text.push_str(&letters.text());
                 text.push('\n');
@@ -448,6 +561,11 @@ fn show(machinery: &Machinery, job: &Job, ended: &Ended, args: &OutputArgs) -> R
         }
     }
     Ok(ended.exit)
+}
+
+/// Columns of the terminal, where the shell tells.
+fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| (40..=200).contains(width)).unwrap_or(WIDTH_DEFAULT)
 }
 
 fn colour() -> bool {

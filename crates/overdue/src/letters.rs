@@ -4,10 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
-use overdue_core::{Assessment, Delivery as Channel, Job, Letter, SmtpServer, compose, plan_notices};
-use overdue_report::{Delivery, LetterContext, Mail, Notifier, Outbox, Password, Smtp, Templates, build_mail, render_letter};
-use overdue_store::{NoticeRow, NoticeState, Run, Store};
+use jiff::tz::TimeZone;
+use overdue_core::{Assessment, Delivery as Channel, Inventory, Job, Letter, LetterKind, SmtpServer, compose, plan_notices};
+use overdue_report::notify::{Delivery, Mail, MailParts, MailPassword, Notifier, Outbox, Smtp, SmtpConfig, build_mail};
+use overdue_report::{LetterContext, Rendered, Templates, render_letter};
+use overdue_store::{NoticeFate, NoticeRow, NoticeState, Run, Store};
 use sha2::Digest as _;
+
+/// Folder of the security team's letter under `templates/`.
+const SECURITY_TEMPLATE: &str = "security-report";
 
 /// What became of the letters of one run.
 #[derive(Debug, Default)]
@@ -39,10 +44,10 @@ impl Letters {
 /// What letters need to know besides the assessment.
 pub(crate) struct Sending<'a> {
     pub(crate) store: &'a Store,
-    pub(crate) run: &'a Run,
+    pub(crate) run: Run,
     pub(crate) job: &'a Job,
     pub(crate) templates: &'a Templates,
-    pub(crate) context: LetterContext<'a>,
+    pub(crate) inventory: &'a Inventory,
     pub(crate) dry_run: bool,
     pub(crate) now: Timestamp,
 }
@@ -65,69 +70,108 @@ pub(crate) async fn send(sending: &Sending<'_>, assessment: &Assessment) -> Resu
         },
         ..Letters::default()
     };
-    let zone = jiff::tz::TimeZone::get(&settings.timezone).unwrap_or(jiff::tz::TimeZone::UTC);
-    let period = settings.period.key(sending.now.to_zoned(zone).date());
+    let zone = TimeZone::get(&settings.timezone).unwrap_or(TimeZone::UTC);
+    let period = settings.period.key(sending.now.to_zoned(zone.clone()).date());
     let composed = compose(assessment, settings.security.as_deref());
     let all = composed.len();
     let sent = sending.store.sent_notices(&sending.job.name, &period).await?;
     let notices = plan_notices(composed, &sending.job.name, &period, &sent);
     letters.already = all - notices.len();
     for notice in notices {
-        let mail = write(sending, &notice.letter, &notice.key)?;
         let address = notice.letter.to.address.clone().unwrap_or_default();
-        if sending.dry_run {
-            note(&mut letters, &address, channel.deliver(&mail).await);
-            continue;
-        }
-        let row = NoticeRow {
-            key: notice.key.clone(),
-            job: sending.job.name.clone(),
-            period: period.clone(),
-            owner: notice.letter.to.name.clone(),
-            address: address.clone(),
-            message_id: mail.message_id().to_owned(),
-            subject: mail.subject().to_owned(),
-            body_digest: mail.digest(),
-            findings: notice.letter.findings.len() as u64,
+        // One letter that cannot be written or addressed holds no other up.
+        let rendered = match render(sending, assessment, &notice.letter, &period, &zone) {
+            Ok(rendered) => rendered,
+            Err(error) => {
+                letters.failed.push((address, format!("{error:#}")));
+                continue;
+            }
         };
-        if matches!(sending.store.begin_notice(sending.run, &row, sending.now).await?, NoticeState::AlreadySent) {
-            letters.already += 1;
-            continue;
+        let mut id = message_id(&notice.key);
+        if !sending.dry_run {
+            let row = NoticeRow {
+                key: notice.key.clone(),
+                job: sending.job.name.clone(),
+                period: period.clone(),
+                owner: notice.letter.to.name.clone(),
+                address: address.clone(),
+                message_id: id.clone(),
+                subject: rendered.subject.clone(),
+                body_digest: hex(&sha2::Sha256::digest(rendered.text.as_bytes()), 32),
+                findings: notice.letter.findings.len() as u64,
+            };
+            match sending.store.begin_notice(sending.run, &row, sending.now).await? {
+                NoticeState::Fresh => {}
+                NoticeState::Retry { message_id } => id = message_id,
+                NoticeState::AlreadySent | NoticeState::InFlight { .. } => {
+                    letters.already += 1;
+                    continue;
+                }
+            }
         }
-        let delivery = channel.deliver(&mail).await;
-        sending.store.finish_notice(&notice.key, &stored(&delivery), sending.now).await?;
-        note(&mut letters, &address, delivery);
+        let delivery = match mail(sending, &notice.letter, &rendered, &id) {
+            Ok(mail) => channel.deliver(&mail).await,
+            Err(error) => Delivery::Refused { why: format!("{error:#}") },
+        };
+        if !sending.dry_run {
+            sending.store.finish_notice(&notice.key, &fate(&delivery), sending.now).await?;
+        }
+        match delivery {
+            Delivery::Sent { .. } => letters.sent += 1,
+            Delivery::Refused { why } | Delivery::Deferred { why } => letters.failed.push((address, why)),
+        }
     }
     Ok(letters)
 }
 
-fn note(letters: &mut Letters, address: &str, delivery: Delivery) {
+fn fate(delivery: &Delivery) -> NoticeFate {
     match delivery {
-        Delivery::Sent { .. } => letters.sent += 1,
-        Delivery::Refused { why } | Delivery::Deferred { why } => letters.failed.push((address.to_owned(), why)),
+        Delivery::Sent { how } => NoticeFate::Sent { how: how.clone() },
+        Delivery::Refused { why } => NoticeFate::Refused { why: why.clone() },
+        Delivery::Deferred { why } => NoticeFate::Deferred { why: why.clone() },
     }
 }
 
-fn stored(delivery: &Delivery) -> overdue_store::Delivery {
-    match delivery {
-        Delivery::Sent { how } => overdue_store::Delivery::Sent { how: how.clone() },
-        Delivery::Refused { why } => overdue_store::Delivery::Refused { why: why.clone() },
-        Delivery::Deferred { why } => overdue_store::Delivery::Deferred { why: why.clone() },
-    }
+fn render(sending: &Sending<'_>, assessment: &Assessment, letter: &Letter, period: &str, zone: &TimeZone) -> Result<Rendered> {
+    let context = LetterContext {
+        job: &sending.job.name,
+        period,
+        now: sending.now,
+        zone,
+        assessment,
+        inventory: sending.inventory,
+        template: match letter.kind {
+            LetterKind::Owner => &sending.job.letters.template,
+            LetterKind::Security => SECURITY_TEMPLATE,
+        },
+    };
+    render_letter(sending.templates, letter, &context).context("the letter could not be written")
 }
 
-fn write(sending: &Sending<'_>, letter: &Letter, key: &str) -> Result<Mail> {
-    let rendered = render_letter(sending.templates, letter, &sending.context)
-        .with_context(|| format!("the letter to {} could not be written", letter.to.name))?;
-    build_mail(&sending.job.letters.from, letter, &message_id(key), &rendered, sending.now)
-        .with_context(|| format!("the letter to {} could not be addressed", letter.to.name))
+fn mail(sending: &Sending<'_>, letter: &Letter, rendered: &Rendered, message_id: &str) -> Result<Mail> {
+    let parts = MailParts {
+        from: &sending.job.letters.from,
+        from_name: "Overdue",
+        to: letter.to.address.as_deref().unwrap_or_default(),
+        to_name: &letter.to.name,
+        message_id,
+        subject: &rendered.subject,
+        text: &rendered.text,
+        html: &rendered.html,
+        date: sending.now,
+        job: &sending.job.name,
+        codes: &rendered.codes,
+    };
+    build_mail(&parts).context("the letter could not be addressed")
+}
+
+fn hex(bytes: &[u8], most: usize) -> String {
+    bytes.iter().take(most).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The same for ever for one key, so that a letter sent twice by a crash is seen as one.
 fn message_id(key: &str) -> String {
-    let digest = sha2::Sha256::digest(key.as_bytes());
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex}@overdue.invalid")
+    format!("<{}@overdue.invalid>", hex(&sha2::Sha256::digest(key.as_bytes()), 16))
 }
 
 /// Where a dry run's letters go: the outbox folder beside where the job would put one.
@@ -139,17 +183,21 @@ fn smtp(server: &SmtpServer) -> Result<Smtp> {
     let password = match (&server.password_file, &server.password_env) {
         (Some(file), _) => {
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the mail password file {}", file.display()))?;
-            Some(Password::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+            Some(MailPassword::new(text.trim_end_matches(['\r', '\n']).to_owned()))
         }
         (None, Some(name)) => match std::env::var(name) {
-            Ok(text) => Some(Password::new(text)),
+            Ok(text) => Some(MailPassword::new(text)),
             Err(_) => bail!("the variable {name}, which the job names for the mail password, is not set"),
         },
         (None, None) => None,
     };
-    let ca = match &server.ca_file {
-        Some(file) => Some(std::fs::read(file).with_context(|| format!("cannot read the certificate file {}", file.display()))?),
-        None => None,
+    let config = SmtpConfig {
+        host: server.host.clone(),
+        port: server.port,
+        security: server.tls,
+        login: server.user.clone().zip(password),
+        ca_file: server.ca_file.clone(),
+        hello: String::new(),
     };
-    Smtp::new(server, password, ca.as_deref()).with_context(|| format!("the mail server {} cannot be used", server.host))
+    Smtp::new(config).with_context(|| format!("the mail server {} cannot be used", server.host))
 }

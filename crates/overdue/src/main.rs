@@ -10,6 +10,7 @@ mod fingerprint_key;
 mod holder;
 mod job;
 mod letters;
+mod lists;
 mod occurrences;
 mod output;
 mod places;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use overdue_core::Job;
+use overdue_store::RunKind;
 use tokio_cron_scheduler::{Job as Alarm, JobScheduler};
 
 use crate::commands::{Clock, Machinery, RunRequest, run_claimed};
@@ -52,7 +53,7 @@ pub(crate) async fn serve(machinery: Arc<Machinery>, jobs: Vec<Job>, clock: Cloc
                             let machinery = machinery.clone();
                             busy.spawn(async move {
                                 let name = job.name.clone();
-                                if let Err(error) = run_claimed(&machinery, job, request, clock).await {
+                                if let Err(error) = run_claimed(&machinery, job, request).await {
                                     tracing::error!(job = name, error = format!("{error:#}"), "run failed; it goes on at the next chance");
                                     crate::output::complain(&format!("job {name}: {error:#}"));
                                 }
@@ -74,24 +75,22 @@ pub(crate) async fn serve(machinery: Arc<Machinery>, jobs: Vec<Job>, clock: Cloc
 async fn due(machinery: &Machinery, job: &Job, now: Timestamp) -> Result<Option<RunRequest>> {
     let Some(schedule) = &job.schedule else { return Ok(None) };
     if let Some(unfinished) = machinery.store.unfinished_run(&job.name, &crate::holder::is_dead, now).await? {
-        return Ok(Some(RunRequest { occurrence: unfinished.occurrence, due_at: unfinished.due_at, scheduled: unfinished.scheduled }));
+        return Ok(Some(RunRequest { occurrence: unfinished.occurrence, due_at: unfinished.due_at, kind: unfinished.kind }));
     }
     let Some(cursor) = machinery.store.schedule_cursor(&job.name).await? else {
         // First sight of this job: what was due before today is not missed, it was never promised.
-        machinery.store.start_schedule(&job.name, now).await?;
+        machinery.store.advance_schedule(&job.name, now).await?;
         return Ok(None);
     };
     let mut occurrences = occurrences::between(schedule, cursor, now);
     let Some(newest) = occurrences.pop() else { return Ok(None) };
-    for missed in occurrences {
-        machinery.store.record_missed(&job.name, missed, "nobody was there to run it; a newer occurrence ran instead").await?;
-    }
+    machinery.store.record_missed(&job.name, &occurrences, "nobody was there to run it; a newer occurrence took its place").await?;
     if now.duration_since(newest) > job.catch_up {
-        machinery.store.record_missed(&job.name, newest, "older than the job's catch_up when somebody was there again").await?;
+        machinery.store.record_missed(&job.name, &[newest], "older than the job's catch_up when somebody was there again").await?;
         machinery.store.advance_schedule(&job.name, newest).await?;
         return Ok(None);
     }
-    Ok(Some(RunRequest { occurrence: newest.to_string(), due_at: newest, scheduled: true }))
+    Ok(Some(RunRequest { occurrence: newest.to_string(), due_at: newest, kind: RunKind::Scheduled }))
 }
 
 /// Ends when the process is asked to stop. A run in flight is left as it is: it goes on at the next start.

@@ -12,7 +12,8 @@ use anyhow::{Context, Result};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use overdue_core::{
-    Artifact, ArtifactId, ContentKey, Cursor, Detection, Gap, GapReason, ProviderKind, Target, TargetCounts, TargetId, TargetState,
+    Artifact, ArtifactId, ArtifactKind, ContentKey, Cursor, Detection, Gap, GapReason, ProviderKind, Target, TargetCounts, TargetId,
+    TargetState,
 };
 use overdue_detect::{Scanned, Scanner};
 use overdue_providers::{Body, Discovery, Listed, Provider};
@@ -25,6 +26,8 @@ use crate::progress::Progress;
 const TARGETS_AT_ONCE: usize = 16;
 /// Artifacts of one target in flight: enough to hide one round trip, few enough to bound memory.
 const ARTIFACTS_AT_ONCE: usize = 8;
+/// Number of the page that holds discovery's gaps of a target: out of the way of those that its pass commits.
+const DISCOVERY_PAGE: u32 = u32::MAX;
 /// Pages of one target before its listing is taken for endless.
 const PAGES_MAX: usize = 1_000_000;
 
@@ -60,17 +63,29 @@ impl Sweep {
     }
 
     /// Looks at everything `providers` give, until `deadline`. The answer holds remarks for a person.
-    pub(crate) async fn run(&self, providers: &[Arc<dyn Provider>], deadline: tokio::time::Instant, now: fn() -> Timestamp) -> Result<Vec<String>> {
+    /// `unreachable` holds what of the job could not be reached at all.
+    pub(crate) async fn run(
+        &self,
+        providers: &[Arc<dyn Provider>],
+        unreachable: Discovery,
+        deadline: tokio::time::Instant,
+        now: fn() -> Timestamp,
+    ) -> Result<Vec<String>> {
         let mut remarks = Vec::new();
+        self.enter(&unreachable, now()).await?;
+        let mut broken: Vec<Gap> = unreachable.gaps.into_iter().filter(|gap| gap.open_ended).collect();
         let mut owner_of_target: BTreeMap<TargetId, usize> = BTreeMap::new();
-        for (index, found) in futures::future::join_all(providers.iter().map(|provider| provider.discover())).await.into_iter().enumerate() {
+        for (index, found) in futures::future::join_all(providers.iter().map(|provider| provider.discover())).await.into_iter().enumerate()
+        {
             for target in &found.targets {
                 owner_of_target.insert(target.id(), index);
             }
             self.enter(&found, now()).await?;
             remarks.extend(found.remarks);
+            broken.extend(found.gaps.into_iter().filter(|gap| gap.open_ended));
         }
-        let open = fair(self.store.open_targets(&self.run).await?);
+        self.keep_what_was_hidden(&broken).await?;
+        let open = fair(self.store.open_targets(self.run.id).await?);
         self.progress.expect(&open);
         let mut work = futures::stream::iter(open)
             .map(|target| {
@@ -90,19 +105,45 @@ impl Sweep {
 
     /// Enters what discovery found in the ledger, before anything is fetched.
     async fn enter(&self, found: &Discovery, now: Timestamp) -> Result<()> {
-        self.store.add_accounts(&self.run, &found.accounts).await?;
+        self.store.add_accounts(self.run, &found.accounts).await?;
         let listed = found.targets.iter().map(|target| (target.clone(), TargetState::Listed));
         let rows: Vec<(Target, TargetState)> = found.done.iter().cloned().chain(listed).collect();
-        self.store.add_targets(&self.run, &rows, now).await?;
+        self.store.add_targets(self.run, &rows).await?;
         let mut by_target: BTreeMap<TargetId, Vec<Gap>> = BTreeMap::new();
         for gap in &found.gaps {
             by_target.entry(gap.target.clone()).or_default().push(gap.clone());
         }
         for (target, gaps) in by_target {
             let counts = TargetCounts { gaps: gaps.len() as u64, ..TargetCounts::default() };
-            self.store.commit_page(&self.run, &PageCommit { target, gaps, counts, ..PageCommit::empty(now) }).await?;
+            let page = PageCommit { gaps, counts, ..empty_page(target, DISCOVERY_PAGE, now) };
+            self.store.commit_page(self.run, &page).await?;
         }
         Ok(())
+    }
+
+    /// Where discovery broke off, what an earlier run looked at there is not gone: it is in the ledger as failed, and what
+    /// was found there stays open.
+    async fn keep_what_was_hidden(&self, broken: &[Gap]) -> Result<()> {
+        if broken.is_empty() {
+            return Ok(());
+        }
+        let hidden: Vec<(Target, TargetState)> = self
+            .store
+            .earlier_targets(self.run.id)
+            .await?
+            .into_iter()
+            .filter_map(|target| {
+                let account = format!("{}/{}/", target.provider, target.account);
+                let everywhere = format!("{}/", target.provider);
+                let gap = broken.iter().find(|gap| {
+                    let at = gap.target.as_str();
+                    at.starts_with(&account) || (at.starts_with(&everywhere) && at.contains("/discovery"))
+                })?;
+                let why = format!("not listed this time: {}", gap.detail);
+                Some((target, TargetState::Failed { reason: gap.reason, why }))
+            })
+            .collect();
+        Ok(self.store.add_targets(self.run, &hidden).await?)
     }
 
     async fn target(
@@ -115,9 +156,9 @@ impl Sweep {
         let Some(provider) = provider else {
             // Listed by the part of this run before a kill, and gone since: a deleted bucket, a moved repository.
             let state = TargetState::Failed { reason: GapReason::Vanished, why: "it was listed, and is no longer there".into() };
-            return Ok(self.store.finish_target(&self.run, &target.id(), &state, false, now()).await?);
+            return Ok(self.store.finish_target(self.run, &target.id(), &state, false, now()).await?);
         };
-        self.store.restart_target(&self.run, &target.id()).await?;
+        self.store.restart_target(self.run, &target.id()).await?;
         let (state, complete) = match tokio::time::timeout_at(deadline, self.pages(provider, target, now)).await {
             Ok(ended) => ended?,
             Err(_) => {
@@ -125,51 +166,52 @@ impl Sweep {
                 (TargetState::Failed { reason: GapReason::Deadline, why }, false)
             }
         };
-        Ok(self.store.finish_target(&self.run, &target.id(), &state, complete, now()).await?)
+        Ok(self.store.finish_target(self.run, &target.id(), &state, complete, now()).await?)
     }
 
     /// All pages of a target: how it ended, and whether its listing is complete.
     async fn pages(&self, provider: &dyn Provider, target: &Target, now: fn() -> Timestamp) -> Result<(TargetState, bool)> {
-        let mut broken: Option<Gap> = None;
+        let mut pass = Pass { target, number: 0, broken: None, found_in: BTreeMap::new() };
         let mut cursor: Option<Cursor> = None;
-        for _ in 0..PAGES_MAX {
+        for turn in 0.. {
             let page = provider.credentials(target, cursor.as_ref()).await;
-            let counts = TargetCounts { credentials: page.items.len() as u64, gaps: page.gaps.len() as u64, ..TargetCounts::default() };
-            note_break(&mut broken, &page.gaps);
-            self.commit(target, counts, PageCommit { credentials: page.items, gaps: page.gaps, ..PageCommit::empty(now()) }).await?;
+            let counts = TargetCounts { credentials: page.items.len() as u64, ..TargetCounts::default() };
+            let commit = PageCommit { credentials: page.items, gaps: page.gaps, counts, ..pass.page(now()) };
+            self.commit(&mut pass, commit).await?;
             cursor = page.next;
-            if cursor.is_none() {
+            if cursor.is_none() || pass.endless(turn) {
                 break;
             }
         }
         cursor = None;
-        for _ in 0..PAGES_MAX {
+        for turn in 0.. {
             let page = provider.artifacts(target, cursor.as_ref()).await;
-            note_break(&mut broken, &page.gaps);
-            self.artifacts(provider, target, page.items, page.gaps, now).await?;
+            self.artifacts(provider, &mut pass, page.items, page.gaps, now).await?;
             cursor = page.next;
-            if cursor.is_none() {
+            if cursor.is_none() || pass.endless(turn) {
                 break;
             }
         }
-        if cursor.is_some() {
-            broken.get_or_insert(gap(target, "its listing", GapReason::BrokenListing, &format!("more than {PAGES_MAX} pages")));
-        }
-        self.place(provider, target, now).await?;
-        Ok(match broken {
+        self.place(provider, &mut pass, now).await?;
+        Ok(match pass.broken {
             None => (TargetState::Scanned, true),
             Some(gap) => (TargetState::Failed { reason: gap.reason, why: format!("{}: {}", gap.subject, gap.detail) }, false),
         })
     }
 
-    async fn commit(&self, target: &Target, counts: TargetCounts, mut page: PageCommit) -> Result<()> {
-        if page.is_empty() && counts == TargetCounts::default() {
+    /// Commits a page, if there is anything in it.
+    async fn commit(&self, pass: &mut Pass<'_>, mut page: PageCommit) -> Result<()> {
+        page.counts.gaps = page.gaps.len() as u64;
+        let empty = page.credentials.is_empty() && page.artifacts.is_empty() && page.contents.is_empty() && page.gaps.is_empty();
+        if empty && page.counts == TargetCounts::default() {
             return Ok(());
         }
-        page.target = target.id();
-        page.counts = counts;
-        self.store.commit_page(&self.run, &page).await?;
-        self.progress.saw(target, counts);
+        if pass.broken.is_none() {
+            pass.broken = page.gaps.iter().find(|gap| gap.open_ended).cloned();
+        }
+        self.store.commit_page(self.run, &page).await?;
+        pass.number += 1;
+        self.progress.saw(pass.target, page.counts);
         Ok(())
     }
 
@@ -177,22 +219,34 @@ impl Sweep {
     async fn artifacts(
         &self,
         provider: &dyn Provider,
-        target: &Target,
+        pass: &mut Pass<'_>,
         listed: Vec<Listed>,
         gaps: Vec<Gap>,
         now: fn() -> Timestamp,
     ) -> Result<()> {
+        let target = pass.target;
         let keys: Vec<ContentKey> = listed.iter().filter_map(|listed| listed.artifact.content.clone()).collect();
         let known: HashSet<ContentKey> = self.store.scanned_contents(&keys, &self.ruleset).await?;
+        let unchanged: Vec<ContentKey> = known.iter().cloned().collect();
+        let with_detections: HashSet<ContentKey> = self.store.contents_with_detections(&unchanged).await?;
         let mut counts = TargetCounts { artifacts: listed.len() as u64, ..TargetCounts::default() };
-        let mut page = PageCommit { gaps, ..PageCommit::empty(now()) };
+        let mut page = PageCommit { gaps, ..pass.page(now()) };
         let mut fresh = Vec::new();
         for listed in listed {
             match &listed.artifact.content {
                 Some(content) if known.contains(content) => {
                     counts.unchanged += 1;
-                    let content = content.clone();
-                    page.artifacts.push(SeenArtifact { artifact: listed.artifact, content, outcome: Outcome::Unchanged, placements: None });
+                    // A clean content needs no place in the store; a repository has a million of them.
+                    if with_detections.contains(content) {
+                        let content = content.clone();
+                        pass.found(&listed.artifact, &content);
+                        page.artifacts.push(SeenArtifact {
+                            artifact: listed.artifact,
+                            content,
+                            outcome: Outcome::Unchanged,
+                            placements: None,
+                        });
+                    }
                 }
                 _ => fresh.push(listed),
             }
@@ -212,6 +266,9 @@ impl Sweep {
             for gap in &scan.gaps {
                 page.gaps.push(if first { gap.clone() } else { Gap { subject: artifact.id.to_string(), ..gap.clone() } });
             }
+            if !scan.detections.is_empty() {
+                pass.found(&artifact, &content);
+            }
             let outcome = if scan.unreadable { Outcome::Unreadable } else { Outcome::Read };
             if !scan.unreadable {
                 counts.scanned += 1;
@@ -226,8 +283,8 @@ impl Sweep {
         }
         drop(scans);
         page.contents = contents.into_values().collect();
-        counts.gaps = page.gaps.len() as u64;
-        self.commit(target, counts, page).await
+        page.counts = counts;
+        self.commit(pass, page).await
     }
 
     /// Reads and scans an artifact, or takes the answer of another one with the same content. The flag is true for the
@@ -266,8 +323,7 @@ impl Sweep {
             .gaps
             .iter()
             .map(|part| {
-                let subject =
-                    if part.path.is_empty() { artifact.id.to_string() } else { format!("{}!/{}", artifact.id, part.path) };
+                let subject = if part.path.is_empty() { artifact.id.to_string() } else { format!("{}!/{}", artifact.id, part.path) };
                 gap(target, &subject, part.reason, &part.detail)
             })
             .collect();
@@ -277,21 +333,82 @@ impl Sweep {
             (None, Some(error)) => gaps.push(gap(target, &artifact.id.to_string(), GapReason::Truncated, &error)),
             (None, None) => {}
         }
-        // A content that a limit cut short is done: reading it again would end at the same limit. Its gap is said again in
-        // each run, since the gaps of a content are not kept: so it is read again each time, and never called unchanged.
-        Scan { detections: scanned.detections, complete: gaps.is_empty(), gaps, bytes: scanned.bytes, unreadable: broken_off && scanned.bytes == 0 }
+        // The gaps of a content are not kept, so one with a gap is read again in each run, and never called unchanged.
+        Scan {
+            detections: scanned.detections,
+            complete: gaps.is_empty(),
+            gaps,
+            bytes: scanned.bytes,
+            unreadable: broken_off && scanned.bytes == 0,
+        }
     }
 
-    /// Finds where blobs with detections stand in history.
-    async fn place(&self, provider: &dyn Provider, target: &Target, now: fn() -> Timestamp) -> Result<()> {
-        let unplaced: Vec<ArtifactId> = self.store.to_place(&self.run, &target.id()).await?;
-        if unplaced.is_empty() {
+    /// Finds where blobs with detections stand in history. Asked anew in each run: a branch may have moved on.
+    async fn place(&self, provider: &dyn Provider, pass: &mut Pass<'_>, now: fn() -> Timestamp) -> Result<()> {
+        let blobs: Vec<ArtifactId> = pass
+            .found_in
+            .values()
+            .filter(|(artifact, _)| artifact.kind == ArtifactKind::GitBlob)
+            .map(|(artifact, _)| artifact.id.clone())
+            .collect();
+        if blobs.is_empty() {
             return Ok(());
         }
-        let (placements, gaps) = provider.place(target, &unplaced).await;
-        self.store.set_placements(&self.run, &target.id(), &placements, now()).await?;
-        let counts = TargetCounts { gaps: gaps.len() as u64, ..TargetCounts::default() };
-        self.commit(target, counts, PageCommit { gaps, ..PageCommit::empty(now()) }).await
+        let (mut placements, gaps) = provider.place(pass.target, &blobs).await;
+        let artifacts = blobs
+            .iter()
+            .filter_map(|id| {
+                let (artifact, content) = pass.found_in.get(id)?.clone();
+                Some(SeenArtifact { artifact, content, outcome: Outcome::Unchanged, placements: Some(placements.remove(id)?) })
+            })
+            .collect();
+        let page = PageCommit { artifacts, gaps, ..pass.page(now()) };
+        self.commit(pass, page).await
+    }
+}
+
+/// One pass over a target.
+struct Pass<'t> {
+    target: &'t Target,
+    /// Pages committed so far.
+    number: u32,
+    /// The first gap that hides how much was not seen: the listing is not complete.
+    broken: Option<Gap>,
+    /// Artifacts in which something was found.
+    found_in: BTreeMap<ArtifactId, (Artifact, ContentKey)>,
+}
+
+impl Pass<'_> {
+    fn page(&self, now: Timestamp) -> PageCommit {
+        empty_page(self.target.id(), self.number, now)
+    }
+
+    fn found(&mut self, artifact: &Artifact, content: &ContentKey) {
+        if artifact.kind == ArtifactKind::GitBlob {
+            self.found_in.insert(artifact.id.clone(), (artifact.clone(), content.clone()));
+        }
+    }
+
+    /// Whether the listing has had so many turns that it will not end; notes the gap.
+    fn endless(&mut self, turn: usize) -> bool {
+        let endless = turn >= PAGES_MAX;
+        if endless {
+            self.broken.get_or_insert(gap(self.target, "its listing", GapReason::BrokenListing, &format!("more than {PAGES_MAX} pages")));
+        }
+        endless
+    }
+}
+
+fn empty_page(target: TargetId, page: u32, now: Timestamp) -> PageCommit {
+    PageCommit {
+        target,
+        page,
+        credentials: Vec::new(),
+        artifacts: Vec::new(),
+        contents: Vec::new(),
+        gaps: Vec::new(),
+        counts: TargetCounts::default(),
+        now,
     }
 }
 
@@ -336,13 +453,6 @@ const fn mend(reason: GapReason) -> &'static str {
         GapReason::Internal => "report it with the name of the artifact; nothing else was affected",
         GapReason::BrokenListing => "run again later; if it stays, tell the provider",
         _ => "run again later",
-    }
-}
-
-/// The first gap that hides how much was not seen decides that the listing is not complete.
-fn note_break(broken: &mut Option<Gap>, gaps: &[Gap]) {
-    if broken.is_none() {
-        *broken = gaps.iter().find(|gap| gap.open_ended).cloned();
     }
 }
 

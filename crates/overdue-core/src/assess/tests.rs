@@ -228,7 +228,7 @@ fn one_letter_an_owner_and_none_twice() {
 fn an_account_contact_is_the_last_resort() {
     let mut inventory = world(vec![Credential { tags: BTreeMap::new(), ..key("AKIA-1", -311, used(99)) }], Vec::new());
     inventory.accounts[0].contacts =
-        vec![Contact { address: "prod@example.com".into(), name: "Prod".into(), source: "account mail".into() }];
+        vec![Contact { address: "prod@example.com".into(), name: "Prod".into(), source: "account mail".into(), root_only: false }];
     let assessment = assess(&inventory, &Policy::default(), &OwnersConfig::default(), day(100));
     let claim = assessment.findings[0].owner.clone().expect("an owner");
     assert_eq!((claim.owner.name.as_str(), claim.evidence.as_str()), ("Prod", "account mail of account 111111111111"));

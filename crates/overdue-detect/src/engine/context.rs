@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::boundary::is_word;
+
 /// How far back a name is looked for.
 const NAME_MAX: usize = 96;
 
@@ -22,8 +24,8 @@ pub(crate) fn intro(buf: &[u8], at: usize) -> Intro {
     let floor = at.saturating_sub(NAME_MAX);
     let mut end = at;
     let mut operator = None;
-    // Twice: `name: Type = value` has a type where the name would be.
-    for round in 0..2 {
+    // Again, at most twice: `name: Type = value` has a type where the name would be, and `&'static str` has two words of it.
+    for round in 0..3 {
         end = skip_back(buf, end, floor, |byte| matches!(byte, b'"' | b'\'' | b'`' | b'\\' | b'@'));
         end = skip_word_back(buf, end, floor);
         let bare = end;
@@ -39,8 +41,8 @@ pub(crate) fn intro(buf: &[u8], at: usize) -> Intro {
         end = skip_back(buf, end, floor, |byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b'?'));
         let start = skip_back(buf, end, floor, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$'));
         let name = start..end;
-        if round == 0 && is_type(&buf[name.clone()]) {
-            end = start;
+        if round < 2 && is_type(&buf[name.clone()]) {
+            end = skip_back(buf, start, floor, |byte| matches!(byte, b' ' | b'&' | b'*' | b'\''));
             continue;
         }
         return Intro { name, operator };
@@ -54,6 +56,8 @@ fn skip_word_back(buf: &[u8], end: usize, floor: usize) -> usize {
     for word in WORDS {
         if let Some(start) = end.checked_sub(word.len()).filter(|&start| start >= floor)
             && buf[start..end].eq_ignore_ascii_case(word)
+            // `--api-key ` ends in one of them and is a name.
+            && !(start > floor && (is_word(buf[start - 1]) || buf[start - 1] == b'-'))
         {
             return skip_back(buf, start, floor, |byte| matches!(byte, b'"' | b'\'' | b'\\'));
         }
@@ -113,6 +117,7 @@ mod tests {
             ("<apiKey>", "apiKey", Some('>')),
             (r#"headers["X-Api-Key"] = ""#, "X-Api-Key", Some('=')),
             (r#"const API_KEY: &str = ""#, "API_KEY", Some('=')),
+            (r#"const API_KEY: &'static str = ""#, "API_KEY", Some('=')),
             (r#"api_key := ""#, "api_key", Some(':')),
             (r#"client.setKey(""#, "client.setKey", Some('(')),
             (r#"("api_key", ""#, "api_key", Some(',')),

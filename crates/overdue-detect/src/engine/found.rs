@@ -18,6 +18,8 @@ pub(crate) struct Found {
     /// Where the secret stands, from the start of the text (of the outer text, for one found in something decoded).
     pub(crate) start: u64,
     pub(crate) end: u64,
+    /// Where a report says it stands: at the public id for a pair, else where the secret starts.
+    pub(crate) at: u64,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) preview: String,
     pub(crate) public_id: Option<String>,
@@ -33,6 +35,8 @@ pub(crate) struct Found {
 pub(crate) struct Match {
     /// Where the secret stands in the text.
     pub(crate) secret: Range<usize>,
+    /// Where its public id stands, when a report is to say that place instead.
+    pub(crate) id_at: Option<usize>,
     /// The secret, where it is not what stands there: a key without its line breaks.
     pub(crate) bytes: Option<Vec<u8>>,
     pub(crate) public_id: Option<String>,
@@ -45,7 +49,7 @@ pub(crate) struct Match {
 impl Match {
     /// A match of these bytes and no more.
     pub(crate) fn of(secret: Range<usize>) -> Self {
-        Self { secret, bytes: None, public_id: None, label: None, confidence: None, expires_at_unix: None }
+        Self { secret, id_at: None, bytes: None, public_id: None, label: None, confidence: None, expires_at_unix: None }
     }
 }
 
@@ -65,6 +69,7 @@ pub(crate) fn found(session: &Session<'_>, text: Text<'_>, base: u64, index: usi
     let rule = session.rules.rule(index);
     let start = base + found.secret.start as u64;
     let end = base + found.secret.end as u64;
+    let at = found.id_at.map_or(start, |at| base + at as u64);
     let secret = match found.bytes {
         Some(bytes) => Secret::from_vec(bytes),
         None => Secret::from_slice(&text.buf[found.secret]),
@@ -74,6 +79,7 @@ pub(crate) fn found(session: &Session<'_>, text: Text<'_>, base: u64, index: usi
         rank: rule.rank,
         start,
         end,
+        at,
         fingerprint: session.key.of_secret(&secret),
         preview: found.label.unwrap_or_else(|| preview(rule, &secret)),
         public_id: found.public_id,

@@ -23,7 +23,8 @@ mod url;
 
 pub(crate) use found::Found;
 pub(crate) use prefilter::Prefilter;
-pub(crate) use stream::{scan_slice, scan_stream};
+pub(crate) use stream::{find_in_slice, scan_slice, scan_stream};
+pub(crate) use url::percent_decoded;
 
 use crate::rules::RuleSet;
 use crate::session::{Place, Session};

@@ -40,6 +40,7 @@ pub(crate) fn find(
         }
     }
     let public_id = Some(String::from_utf8_lossy(id).into_owned());
+    let id_at = id_place.start;
     let (index, secret) = match (best, pair.alone) {
         (Some((_, secret)), _) => (index, secret),
         (None, Some(alone)) => (alone, id_place),
@@ -47,7 +48,7 @@ pub(crate) fn find(
     };
     let start = base + secret.start as u64;
     if !finds.iter().rev().take(64).any(|known| known.rule == index && known.start == start && known.public_id == public_id) {
-        finds.push(found(session, text, base, index, Match { public_id, ..Match::of(secret) }));
+        finds.push(found(session, text, base, index, Match { public_id, id_at: Some(id_at), ..Match::of(secret) }));
     }
     true
 }

@@ -5,12 +5,12 @@ use crate::rules::rule::rank_of;
 
 /// Keeps one find for each place. `finds` come from one text, those from decoded parts of it included.
 pub(crate) fn resolve(mut finds: Vec<Found>) -> Vec<Found> {
-    // The strongest first; of equals the longer, then the one that needed no decoding, then the earlier.
+    // The strongest first; of equals the one that needed no decoding, then the longer, then the earlier.
     finds.sort_by(|a, b| {
         b.rank
             .cmp(&a.rank)
-            .then((b.end - b.start).cmp(&(a.end - a.start)))
             .then(a.decoded.len().cmp(&b.decoded.len()))
+            .then((b.end - b.start).cmp(&(a.end - a.start)))
             .then(a.start.cmp(&b.start))
             .then(a.rule.cmp(&b.rule))
     });

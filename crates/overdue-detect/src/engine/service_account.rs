@@ -24,8 +24,9 @@ pub(crate) fn find(buf: &[u8], end: usize) -> Option<Match> {
         let start = end.saturating_sub(APART_MAX);
         memchr::memmem::find_iter(&buf[start..end], b"private_key").filter_map(|at| key(buf, start + at + 11)).last()
     })?;
+    let id_at = Some(end + skip);
     let label = found.label.map(|label| format!("service account {}", label.to_lowercase()));
-    Some(Match { public_id: Some(String::from_utf8_lossy(id).into_owned()), label, ..found })
+    Some(Match { public_id: Some(String::from_utf8_lossy(id).into_owned()), id_at, label, ..found })
 }
 
 /// The armour that is the value of the field whose name ends at `end`.

@@ -33,7 +33,7 @@ pub(crate) fn find(buf: &[u8], at: usize, database: bool) -> Option<Match> {
     }
     let host_name = host.split(|&byte| byte == b':').next().unwrap_or_default();
     let decoded = percent_decoded(password);
-    if !is_password(user, &decoded, password, database) || is_example_host(host_name) {
+    if !is_password(user, &decoded, password, database) || (is_example_host(host_name) && !is_random_at_reserved(host_name, &decoded)) {
         return None;
     }
     let clean = !host_name.is_empty() && host_name.len() <= 100 && host_name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
@@ -87,6 +87,11 @@ fn is_example_host(host: &[u8]) -> bool {
     HOSTS.contains(&name.as_slice())
         || [&b"example.com"[..], b"example.org", b"example.net", b".example", b".invalid", b".test"].into_iter().any(ends)
         || noise::has_template(host)
+}
+
+/// A random password under the reserved `.example`: the host may have been made up, the password was not typed for a manual.
+fn is_random_at_reserved(host: &[u8], password: &[u8]) -> bool {
+    host.to_ascii_lowercase().ends_with(b".example") && password.len() >= 16 && Makeup::of(password).digit > 0 && noise::entropy(password) >= 3.5
 }
 
 /// `%41` becomes `A`.

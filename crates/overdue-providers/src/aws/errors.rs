@@ -80,7 +80,7 @@ impl Refusal {
     }
 
     /// Our own credentials could not be had.
-    fn from_credentials(error: &CredentialsError) -> Self {
+    pub(super) fn from_credentials(error: &CredentialsError) -> Self {
         let detail = match error {
             CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials here".to_owned(),
             other => format!("the AWS credentials could not be loaded: {}", plain(&chain(other))),
@@ -112,11 +112,6 @@ impl Refusal {
     }
 }
 
-/// Whether no credentials at all were found, as against ones that do not work.
-pub(super) fn is_without_credentials<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
-    matches!(credentials_error(error), Some(CredentialsError::CredentialsNotLoaded(_)))
-}
-
 fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
     let mut at = Some(error);
     while let Some(error) = at {
@@ -131,24 +126,60 @@ fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Credent
 /// What a code means, and where AWS gives none, what its status does.
 fn reason_of(code: &str, status: u16) -> GapReason {
     match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" | "AuthorizationErrorException"
-        | "Forbidden" | "AllAccessDisabled" | "AccessDeniedForDependencyException" | "OptInRequired" | "SubscriptionRequiredException"
-        | "KMSAccessDeniedException" | "KMS.AccessDeniedException" => GapReason::Denied,
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottledException" | "RequestThrottled"
-        | "TooManyRequestsException" | "TooManyRequests" | "RequestLimitExceeded" | "BandwidthLimitExceeded" | "SlowDown"
-        | "PriorRequestNotComplete" | "EC2ThrottledException" | "ProvisionedThroughputExceededException" | "LimitExceeded" => {
-            GapReason::Throttled
-        }
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "InvalidClientTokenId" | "UnrecognizedClientException"
-        | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidSignatureException" | "AuthFailure" | "InvalidToken"
-        | "TokenRefreshRequired" | "IncompleteSignature" | "IncompleteSignatureException" | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" | "InvalidSecurity" | "RequestTimeTooSkewed" | "NotSignedUp" => GapReason::Unauthenticated,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthorizationError"
+        | "AuthorizationErrorException"
+        | "Forbidden"
+        | "AllAccessDisabled"
+        | "AccessDeniedForDependencyException"
+        | "OptInRequired"
+        | "SubscriptionRequiredException"
+        | "KMSAccessDeniedException"
+        | "KMS.AccessDeniedException" => GapReason::Denied,
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottledException"
+        | "RequestThrottled"
+        | "TooManyRequestsException"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "BandwidthLimitExceeded"
+        | "SlowDown"
+        | "PriorRequestNotComplete"
+        | "EC2ThrottledException"
+        | "ProvisionedThroughputExceededException"
+        | "LimitExceeded" => GapReason::Throttled,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "AuthFailure"
+        | "InvalidToken"
+        | "TokenRefreshRequired"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "InvalidSecurity"
+        | "RequestTimeTooSkewed"
+        | "NotSignedUp" => GapReason::Unauthenticated,
         "NoSuchEntity" | "NoSuchEntityException" | "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "ResourceNotFoundException" => {
             GapReason::Vanished
         }
         "InvalidObjectState" => GapReason::Archived,
         "PreconditionFailed" => GapReason::Vanished,
-        "KMS.DisabledException" | "KMSDisabledException" | "KMS.NotFoundException" | "KMSNotFoundException" | "KMS.KMSInvalidStateException"
+        "KMS.DisabledException"
+        | "KMSDisabledException"
+        | "KMS.NotFoundException"
+        | "KMSNotFoundException"
+        | "KMS.KMSInvalidStateException"
         | "KMSInvalidStateException" => GapReason::Encrypted,
         _ => match status {
             401 => GapReason::Unauthenticated,
@@ -163,7 +194,9 @@ fn reason_of(code: &str, status: u16) -> GapReason {
 fn mend_of_denial(action: &str, message: &str) -> String {
     let message = message.to_ascii_lowercase();
     if message.contains("service control policy") {
-        return format!("An organization's service control policy forbids {action} here; let it except the audit role");
+        return format!(
+            "An organization's service control policy forbids {action} here; let it except the audit role, or leave this out of the job"
+        );
     }
     if message.contains("permissions boundary") {
         return format!("The audit role's permissions boundary forbids {action}; widen it by that action");
@@ -214,6 +247,7 @@ pub(super) fn plain(text: &str) -> String {
     out.trim().trim_end_matches('.').to_owned()
 }
 
+/// What an error and its sources say, but nothing of a request that one of them quotes.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut at = error.source();
@@ -225,7 +259,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         }
         at = source.source();
     }
-    text
+    text.split("Request {").next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -260,12 +294,8 @@ mod tests {
         assert_eq!(refusal.permission, "iam:ListAccessKeys");
         assert_eq!(refusal.detail, "iam:ListAccessKeys: AccessDenied: User: x is not authorized to perform");
         assert!(refusal.mend.contains("Allow iam:ListAccessKeys"), "{}", refusal.mend);
-        let refusal = Refusal::from_answer(
-            permissions::LIST_ACCESS_KEYS,
-            "AccessDenied",
-            "… with an explicit deny in a service control policy",
-            403,
-        );
+        let refusal =
+            Refusal::from_answer(permissions::LIST_ACCESS_KEYS, "AccessDenied", "… with an explicit deny in a service control policy", 403);
         assert!(refusal.mend.contains("service control policy"), "{}", refusal.mend);
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 
 use overdue_core::GapReason;
 
@@ -33,15 +34,27 @@ impl Next {
     }
 }
 
-/// The tokens of one listing.
-#[derive(Default)]
+/// The tokens of one listing. Of each a digest is kept: a bucket has pages by the hundred thousand.
 pub(super) struct Tokens {
-    seen: HashSet<String>,
+    seen: HashSet<u64>,
+    state: RandomState,
     pages: usize,
+    pages_max: usize,
     empty: usize,
 }
 
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { seen: HashSet::new(), state: RandomState::new(), pages: 0, pages_max: PAGES_MAX, empty: 0 }
+    }
+}
+
 impl Tokens {
+    /// For a listing that may be of any length and whose order shows when it goes in circles.
+    pub(super) fn of_ordered() -> Self {
+        Self { pages_max: usize::MAX, ..Self::default() }
+    }
+
     /// The token to go on with, `None` at the end, or why there is no going on.
     pub(super) fn step(&mut self, listing: &str, items: usize, next: Next) -> Result<Option<String>, Refusal> {
         self.pages += 1;
@@ -51,10 +64,10 @@ impl Tokens {
         match (token, next.more) {
             (_, Some(false)) | (None, None) => Ok(None),
             (None, Some(true)) => broken(format!("{listing}: a page says that there is more, but not where")),
-            (Some(_), _) if self.pages >= PAGES_MAX => broken(format!("{listing}: more than {PAGES_MAX} pages")),
+            (Some(_), _) if self.pages >= self.pages_max => broken(format!("{listing}: more than {} pages", self.pages_max)),
             (Some(_), _) if self.empty >= EMPTY_PAGES_MAX => broken(format!("{listing}: {EMPTY_PAGES_MAX} empty pages in a row")),
             (Some(token), _) => {
-                if self.seen.insert(token.clone()) {
+                if self.seen.insert(self.state.hash_one(&token)) {
                     Ok(Some(token))
                 } else {
                     broken(format!("{listing}: the same page token came twice"))

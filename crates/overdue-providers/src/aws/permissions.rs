@@ -96,8 +96,7 @@ pub(super) const LIST_SERVICE_SPECIFIC_CREDENTIALS: Permission = account(
     &["iam:ListServiceSpecificCredentials"],
     "CodeCommit, Keyspaces, Bedrock and CloudWatch Logs credentials of all users",
 );
-pub(super) const LIST_SSH_PUBLIC_KEYS: Permission =
-    account("iam:ListSSHPublicKeys", &["iam:ListSSHPublicKeys"], "SSH keys for CodeCommit");
+pub(super) const LIST_SSH_PUBLIC_KEYS: Permission = account("iam:ListSSHPublicKeys", &["iam:ListSSHPublicKeys"], "SSH keys for CodeCommit");
 pub(super) const LIST_SIGNING_CERTIFICATES: Permission =
     account("iam:ListSigningCertificates", &["iam:ListSigningCertificates"], "X.509 signing certificates");
 pub(super) const GET_ACCESS_KEY_LAST_USED: Permission = fallback(
@@ -206,7 +205,7 @@ mod tests {
 
     const SOURCES: &[&str] = &[
         include_str!("access_keys.rs"),
-        include_str!("connect.rs"),
+        include_str!("credential_report.rs"),
         include_str!("discovery.rs"),
         include_str!("functions.rs"),
         include_str!("iam.rs"),
@@ -233,12 +232,12 @@ mod tests {
         assert_eq!(names.len(), PERMISSIONS.len(), "a constant is missing from PERMISSIONS");
         for name in names {
             let wanted = format!("permissions::{name}");
-            let used = |source: &&str| {
-                source.match_indices(&wanted).any(|(at, _)| {
-                    !source[at + wanted.len()..].starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_')
-                })
+            let used = |source: &str| {
+                source
+                    .match_indices(&wanted)
+                    .any(|(at, _)| !source[at + wanted.len()..].starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_'))
             };
-            assert!(SOURCES.iter().any(|source| used(&source)), "no call names permissions::{name}");
+            assert!(SOURCES.iter().any(|source| used(source)), "no call names permissions::{name}");
         }
         let mut actions: Vec<&str> = PERMISSIONS.iter().map(|p| p.action).collect();
         actions.sort_unstable();

@@ -11,7 +11,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -29,6 +29,8 @@ use super::signed::{Service, Signed};
 /// Each of them was repeated several times with growing pauses; without a budget a service that throttles for good would
 /// hold a run for hours.
 const THROTTLED_MAX: u32 = 5;
+/// Retries a client may owe at once, at five to ten each; a success pays them back.
+const RETRY_TOKENS: usize = 2000;
 /// Credentials this close to their end are fetched anew.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(300);
 
@@ -131,7 +133,11 @@ macro_rules! client {
         let partition = format!("{}/{}/{}", stringify!($sdk), $session.account, region);
         let builder = $sdk::config::Builder::from(&$session.wire.config)
             .region(SdkRegion::new(region.to_owned()))
-            .retry_partition($sdk::config::retry::RetryPartition::new(partition))
+            .retry_partition(
+                $sdk::config::retry::RetryPartition::custom(partition)
+                    .token_bucket($sdk::config::retry::TokenBucket::builder().capacity(RETRY_TOKENS).build())
+                    .build(),
+            )
             .interceptor($session.wire.calls.clone());
         let tune: fn($sdk::config::Builder) -> $sdk::config::Builder = $tune;
         Api::new($sdk::Client::from_conf(tune(builder).build()), $session.budget(stringify!($sdk), region))
@@ -233,7 +239,7 @@ impl Session {
 }
 
 /// Both halves of an identity, or a refusal: an endpoint that does not tell the account is not to be trusted with one.
-pub(super) fn identity_of(account: Option<String>, arn: Option<String>) -> Result<(AccountId, String), Refusal> {
+fn identity_of(account: Option<String>, arn: Option<String>) -> Result<(AccountId, String), Refusal> {
     match account {
         Some(account) if !account.is_empty() => Ok((AccountId::new(account), arn.unwrap_or_default())),
         _ => {
@@ -349,9 +355,9 @@ impl ProvideCredentials for Role {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async move {
-            self.assume().await.map_err(|refusal| CredentialsError::provider_error(refusal.detail))
-        })
+        future::ProvideCredentials::new(
+            async move { self.assume().await.map_err(|refusal| CredentialsError::provider_error(refusal.detail)) },
+        )
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use aws_smithy_async::time::TimeSource;
 use overdue_core::GapReason;
 use serde_json::Value;
 
@@ -96,7 +95,7 @@ impl Signed {
                     (refusal, again, answer.retry_after)
                 }
                 Err(refusal) => {
-                    let again = refusal.reason == GapReason::Unreachable;
+                    let again = matches!(refusal.reason, GapReason::Unreachable | GapReason::Truncated);
                     (refusal, again, None)
                 }
             };
@@ -133,7 +132,8 @@ impl Signed {
             .build()
             .map_err(|error| unsigned(&error))?
             .into();
-        let signable = SignableRequest::new("POST", &url, headers.iter().copied(), SignableBody::Bytes(body)).map_err(|error| unsigned(&error))?;
+        let signable =
+            SignableRequest::new("POST", &url, headers.iter().copied(), SignableBody::Bytes(body)).map_err(|error| unsigned(&error))?;
         let (signature, _) = sign(signable, &params).map_err(|error| unsigned(&error))?.into_parts();
 
         let client = self.wire.http.client()?;
@@ -144,15 +144,16 @@ impl Signed {
         for call in permission.calls {
             self.wire.calls.add(call, 1);
         }
-        let unreachable = |error: reqwest::Error| {
+        let broken = |reason: GapReason, error: reqwest::Error| {
             let detail = format!("{}: {}", permission.action, super::download::network_text(error));
-            Refusal::new(GapReason::Unreachable, detail, mend_of(GapReason::Unreachable))
+            Refusal::new(reason, detail, mend_of(reason))
         };
-        let mut response = request.send().await.map_err(unreachable)?;
+        let mut response = request.send().await.map_err(|error| broken(GapReason::Unreachable, error))?;
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let retry_after = header("retry-after").parse().ok().map(Duration::from_secs);
-        let mut answer = Answer { status: response.status().as_u16(), error_type: header("x-amzn-errortype"), retry_after, body: Vec::new() };
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        let mut answer =
+            Answer { status: response.status().as_u16(), error_type: header("x-amzn-errortype"), retry_after, body: Vec::new() };
+        while let Some(chunk) = response.chunk().await.map_err(|error| broken(GapReason::Truncated, error))? {
             if answer.body.len() + chunk.len() > ANSWER_BYTES_MAX {
                 let detail = format!("{}: an answer of more than {ANSWER_BYTES_MAX} bytes", permission.action);
                 return Err(Refusal::new(GapReason::ProviderFault, detail, mend_of(GapReason::ProviderFault)));

@@ -49,9 +49,11 @@ pub(super) fn read_small(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 /// The gap an IO error leaves.
 pub(super) fn io_gap(target: &TargetId, subject: String, error: &io::Error, open_ended: bool) -> Gap {
     let (reason, permission, mend) = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            (GapReason::Denied, "read access for the user that runs overdue", "let the user that runs overdue read it, or run as one that may")
-        }
+        io::ErrorKind::PermissionDenied => (
+            GapReason::Denied,
+            "read access for the user that runs overdue",
+            "let the user that runs overdue read it, or run as one that may",
+        ),
         io::ErrorKind::NotFound => (GapReason::Vanished, "", "nothing, if it was removed meanwhile; the next run will tell"),
         _ => (GapReason::ProviderFault, "", "look at the file system that holds it, then run again"),
     };

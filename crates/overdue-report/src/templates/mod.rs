@@ -5,7 +5,7 @@
 //! that includes itself. Loops can only walk down the data, so a template costs at most its size times the data's.
 
 mod lint;
-mod sample;
+pub(crate) mod sample;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -182,7 +182,8 @@ impl Templates {
         for letter in &letters {
             for part in LETTER_PARTS {
                 if !sources.contains_key(&format!("{letter}/{part}.hbs")) {
-                    let file = sources.iter().find(|(path, _)| path.starts_with(&format!("{letter}/"))).map(|(_, source)| source.file.clone());
+                    let file =
+                        sources.iter().find(|(path, _)| path.starts_with(&format!("{letter}/"))).map(|(_, source)| source.file.clone());
                     let what = format!("the letter `{letter}` has no {part}.hbs beside it");
                     problems.push(TemplateProblem { file: file.unwrap_or_default(), line: 0, what });
                 }
@@ -190,7 +191,7 @@ impl Templates {
         }
         let Some(steps) = steps else { return Err(TemplateError { problems }) };
 
-        let shapes = sample::Shapes::new(&steps);
+        let shapes = sample::Shapes::known();
         let file = |name: &str| sources.get(&format!("{name}.hbs")).map_or_else(|| name.to_owned(), |source| source.file.clone());
         for name in compiled.keys() {
             let Some((shape, html)) = shapes.of(name, &letters) else { continue };
@@ -271,9 +272,7 @@ fn render(registry: &Handlebars<'static>, name: &str, view: &impl Serialize) -> 
     match registry.render_to_write(name, view, &mut out) {
         _ if out.full => Err(RenderError::TooLarge { template: name.to_owned(), max: OUTPUT_BYTES_MAX }),
         Err(error) => Err(RenderError::Failed { template: name.to_owned(), what: error.to_string() }),
-        Ok(()) => {
-            String::from_utf8(out.bytes).map_err(|error| RenderError::Failed { template: name.to_owned(), what: error.to_string() })
-        }
+        Ok(()) => String::from_utf8(out.bytes).map_err(|error| RenderError::Failed { template: name.to_owned(), what: error.to_string() }),
     }
 }
 
@@ -354,8 +353,13 @@ fn read_folder(folder: &Path, sources: &mut BTreeMap<String, Source>, problems: 
     }
 }
 
+/// The built-in steps; `None` never, in a program that passed its tests.
+fn builtin_steps() -> Option<StepBook> {
+    BUILTIN.iter().find(|(path, _)| *path == "steps.toml").and_then(|(_, text)| StepBook::parse(text, None).ok())
+}
+
 fn load_steps(sources: &BTreeMap<String, Source>, problems: &mut Vec<TemplateProblem>) -> Option<StepBook> {
-    let base = BUILTIN.iter().find(|(path, _)| *path == "steps.toml").and_then(|(_, text)| StepBook::parse(text, None).ok());
+    let base = builtin_steps();
     let source = sources.get("steps.toml")?;
     match StepBook::parse(&source.text, base.as_ref()) {
         Ok(steps) => Some(steps),

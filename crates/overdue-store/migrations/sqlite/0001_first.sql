@@ -24,6 +24,7 @@ CREATE TABLE run (
   CHECK ((status IS NULL) = (ended_at IS NULL))
 ) STRICT;
 CREATE INDEX run_by_job ON run (job, id);
+CREATE INDEX run_by_due ON run (job, due_at);
 
 -- How far each job's schedule has been worked off, and which occurrences never ran.
 CREATE TABLE schedule (

@@ -182,7 +182,7 @@ fn size_of(fields: &mut Fields<'_, '_>, problems: &mut Problems<'_>, name: &'sta
     })
 }
 
-fn globs(fields: &mut Fields<'_, '_>, problems: &mut Problems<'_>, name: &'static str) -> Option<GlobSet> {
+fn globs(fields: &mut Fields<'_, '_>, problems: &mut Problems<'_>, name: &'static str) -> Option<(GlobSet, Vec<String>)> {
     let list = fields.strings(problems, name)?;
     let mut builder = GlobSetBuilder::new();
     for glob in &list.value {
@@ -193,7 +193,8 @@ fn globs(fields: &mut Fields<'_, '_>, problems: &mut Problems<'_>, name: &'stati
             Err(error) => problems.add(glob.at, format!("`{}` is not a glob: {}", glob.value, error.kind())),
         }
     }
-    builder.build().ok()
+    let text = list.value.into_iter().map(|glob| glob.value).collect();
+    builder.build().ok().map(|globs| (globs, text))
 }
 
 fn audit(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>, folder: &Path) -> Option<Audit> {
@@ -205,7 +206,7 @@ fn audit(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>, folder: &Path)
         return None;
     };
     match provider.value.as_str() {
-        "aws" => Some(Audit::Aws(aws(fields, problems))),
+        "aws" => Some(Audit::Aws(Box::new(aws(fields, problems)))),
         "machine" => Some(Audit::Machine(machine(fields, problems, folder))),
         other => {
             problems.add(provider.at, format!("provider `{other}` is not in this version{}", suggestion(other, &PROVIDERS)));
@@ -220,10 +221,11 @@ fn aws(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>) -> AwsAudit {
     let read = choices(&mut fields, problems, "read", &AwsRead::ALL, |read| read.as_str(), "logs");
     let mut objects = objects_default();
     if let Some(mut table) = fields.table(problems, "objects") {
-        if let Some(include) = globs(&mut table, problems, "include") {
+        if let Some((include, text)) = globs(&mut table, problems, "include") {
             objects.include = include;
+            objects.include_text = text;
         }
-        if let Some(exclude) = globs(&mut table, problems, "exclude") {
+        if let Some((exclude, _)) = globs(&mut table, problems, "exclude") {
             objects.exclude = exclude;
         }
         objects.size_bytes_max = size_of(&mut table, problems, "size_max", OBJECT_BYTES_MAX);
@@ -253,6 +255,7 @@ pub(crate) fn objects_default() -> ObjectsSpec {
     }
     ObjectsSpec {
         include: all.build().unwrap_or_else(|_| GlobSet::empty()),
+        include_text: vec!["**".into()],
         exclude: GlobSet::empty(),
         size_bytes_max: OBJECT_BYTES_MAX,
         bucket_bytes_max: BUCKET_BYTES_MAX,
@@ -452,9 +455,11 @@ fn exemption(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>, timezone: 
             None
         }
     });
-    for (name, missing) in
-        [("credential", fields.raw("credential").is_none()), ("reason", fields.raw("reason").is_none()), ("until", fields.raw("until").is_none())]
-    {
+    for (name, missing) in [
+        ("credential", fields.raw("credential").is_none()),
+        ("reason", fields.raw("reason").is_none()),
+        ("until", fields.raw("until").is_none()),
+    ] {
         if missing {
             problems.add(at, format!("an exemption needs a `{name}`"));
         }
@@ -565,10 +570,8 @@ fn smtp(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>, folder: &Path, 
     let password_env = fields.string(problems, "password_env").map(|name| name.value);
     let ca_file = fields.string(problems, "ca_file").map(|file| folder.join(file.value));
     if let Some(password) = fields.raw("password") {
-        problems.add(
-            password.span().start,
-            "a password does not belong in a job file; name a `password_file` or a variable in `password_env`",
-        );
+        problems
+            .add(password.span().start, "a password does not belong in a job file; name a `password_file` or a variable in `password_env`");
     }
     if user.is_some() && password_file.is_none() && password_env.is_none() {
         problems.add(at, "`smtp` names a `user` but no `password_file` or `password_env`");
@@ -583,7 +586,10 @@ fn smtp(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>, folder: &Path, 
 
 fn plausible_address(text: &str) -> bool {
     text.split_once('@').is_some_and(|(local, host)| {
-        !local.is_empty() && !host.is_empty() && !host.contains('@') && !text.chars().any(|c| c.is_whitespace() || c.is_control() || c == ',')
+        !local.is_empty()
+            && !host.is_empty()
+            && !host.contains('@')
+            && !text.chars().any(|c| c.is_whitespace() || c.is_control() || c == ',')
     })
 }
 

@@ -52,7 +52,11 @@ fn rules(path: &Path, text: &str) -> Result<Vec<OwnersRule>, Vec<Problem>> {
                 kind,
                 name,
                 owner: Owner { name: team.unwrap_or_else(|| address.value.clone()), address: Some(address.value) },
-                place: format!("{}:{}", path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()), problems.line_of(at)),
+                place: format!(
+                    "{}:{}",
+                    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+                    problems.line_of(at)
+                ),
             }),
             Some(address) => problems.add(address.at, format!("`address` must be a mail address, not \"{}\"", address.value)),
             None if block.raw("address").is_none() => problems.add(at, "an [[owner]] needs an `address`"),

@@ -127,11 +127,7 @@ impl<'v, 't> Fields<'v, 't> {
 
     pub(crate) fn strings(&mut self, problems: &mut Problems<'_>, name: &'static str) -> Option<At<Vec<At<String>>>> {
         self.take(problems, name, "a list of texts, such as [\"a\", \"b\"]", |value| {
-            value
-                .as_array()?
-                .iter()
-                .map(|item| Some(At { value: item.get_ref().as_str()?.to_owned(), at: item.span().start }))
-                .collect()
+            value.as_array()?.iter().map(|item| Some(At { value: item.get_ref().as_str()?.to_owned(), at: item.span().start })).collect()
         })
     }
 

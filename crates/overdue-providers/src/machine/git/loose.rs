@@ -8,8 +8,8 @@ use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 use gix_zlib::{Decompress, FlushDecompress, Status};
 
-use super::ReadError;
 use super::super::open::{Links, open_regular};
+use super::ReadError;
 
 /// `blob 18446744073709551615\0` and some more.
 const HEADER_BYTES_MAX: usize = 64;
@@ -70,7 +70,7 @@ pub(super) fn scan(objects: &Path, hash: gix_hash::Kind) -> LooseScan {
                 Err(error) => scan.damaged.push((path, error.to_string())),
             }
         }
-        scan.objects[before..].sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        scan.objects[before..].sort_unstable_by_key(|object| object.id);
     }
     scan
 }

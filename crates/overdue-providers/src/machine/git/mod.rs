@@ -5,7 +5,7 @@
 //! files. There is no checkout, no filter, no hook, no helper program and no configuration that could name one: nothing
 //! here can start a process, and nothing is written. A pack that is damaged costs its own objects; the rest goes on.
 //!
-//! Callers may rely on: one [`Repository`] is one look at the database (packs stay mapped when git repacks meanwhile);
+//! Callers may rely on: one [`Repository`] is one look at the database (its packs stay open when git repacks meanwhile);
 //! what it could not see is in its gaps, each with what to do about it.
 
 mod history;
@@ -23,17 +23,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
-use gix_zlib::Inflate;
 use overdue_core::{Cursor, Gap, GapReason, TargetId};
 
 use super::names;
 use super::open::{io_gap, read_small};
 use crate::{Body, Fault};
 use loose::{Loose, LooseScan};
-use pack::Pack;
+use pack::{Pack, Work};
 
 pub(super) use layout::{Found, common_dir, common_of, is_bare, look_at_dot_git, place_of};
-pub(super) use pack::Bases;
+pub(super) use pack::Shared;
 
 /// Objects a page lists.
 const PAGE_OBJECTS: usize = 4_096;
@@ -41,6 +40,10 @@ const PAGE_OBJECTS: usize = 4_096;
 const OBJECT_BYTES_MAX: u64 = super::FILE_BYTES_MAX;
 /// Up to this size an object is handed over in memory, above it is streamed.
 const STREAM_FROM_BYTES: u64 = 4 * 1024 * 1024;
+/// Up to this size an object, and all it is built on, is unfolded where it is asked for: about as long as waking a thread.
+pub(super) const AT_HAND_BYTES_MAX: u64 = 64 * 1024;
+/// What a stream reads at once.
+const STREAM_BUFFER_BYTES: u64 = 128 * 1024;
 /// Git follows alternates of alternates this deep.
 const ALTERNATES_DEPTH_MAX: usize = 5;
 /// Far above what a busy server piles up between two repacks, and low enough to map them all.
@@ -64,7 +67,8 @@ enum ReadError {
 /// An object of the listing.
 pub(super) struct Object {
     pub(super) id: ObjectId,
-    pub(super) kind: Kind,
+    /// What it is, where it is no blob.
+    pub(super) note: Option<&'static str>,
     pub(super) size: Option<u64>,
     /// The store it lies in, where that is not the repository's own.
     pub(super) borrowed_from: Option<PathBuf>,
@@ -95,6 +99,7 @@ pub(super) struct Repository {
     common: PathBuf,
     hash: gix_hash::Kind,
     promisor: bool,
+    is_shallow: bool,
     reftable: bool,
     stores: Vec<Store>,
     packs: Vec<Pack>,
@@ -102,8 +107,8 @@ pub(super) struct Repository {
     history: OnceLock<history::History>,
     /// What opening it could not see. Said with the first page.
     gaps: Vec<Gap>,
-    bases: Arc<Bases>,
-    inflates: Mutex<Vec<Inflate>>,
+    shared: Arc<Shared>,
+    works: Mutex<Vec<Work>>,
 }
 
 /// Where a listing stands.
@@ -115,14 +120,17 @@ enum Position {
 
 impl Repository {
     /// Opens the repository that a target names. `elsewhere` are `objects` folders that other targets list.
-    pub(super) fn open(target: &TargetId, name: &str, bases: Arc<Bases>, elsewhere: &HashSet<PathBuf>) -> Result<Self, Gap> {
+    pub(super) fn open(target: &TargetId, name: &str, shared: Arc<Shared>, elsewhere: &HashSet<PathBuf>) -> Result<Self, Box<Gap>> {
         let place = names::path_of(name);
         let common = match common_of(&place) {
             Found::Repository(common) => common,
-            Found::Broken(why) => return Err(broken(target, name, why)),
-            Found::Nothing if place.symlink_metadata().is_ok() => return Err(broken(target, name, "there is no git repository".into())),
+            Found::Broken(why) => return Err(Box::new(broken(target, name, why))),
+            Found::Nothing if place.symlink_metadata().is_ok() => {
+                return Err(Box::new(broken(target, name, "there is no git repository".into())));
+            }
             Found::Nothing => {
-                return Err(Gap { reason: GapReason::Vanished, mend: "nothing, if it was removed or moved".into(), ..broken(target, name, "it was there a moment ago".into()) });
+                let gap = broken(target, name, "it was there a moment ago".into());
+                return Err(Box::new(Gap { reason: GapReason::Vanished, mend: "nothing, if it was removed or moved".into(), ..gap }));
             }
         };
         let facts = layout::Facts::read(&common);
@@ -131,11 +139,9 @@ impl Repository {
             Some("sha1") => gix_hash::Kind::Sha1,
             Some("sha256") => gix_hash::Kind::Sha256,
             Some(other) => {
-                return Err(Gap {
-                    reason: GapReason::Unsupported,
-                    mend: "tell the makers of overdue which git made it".into(),
-                    ..broken(target, name, format!("its objects are named by `{other}`, which is neither sha1 nor sha256"))
-                });
+                let gap = broken(target, name, format!("its objects are named by `{other}`, which is neither sha1 nor sha256"));
+                let mend = "report which git made it".to_owned();
+                return Err(Box::new(Gap { reason: GapReason::Unsupported, mend, ..gap }));
             }
         };
         let mut repository = Self {
@@ -143,14 +149,15 @@ impl Repository {
             name: name.to_owned(),
             hash,
             promisor: facts.promisor,
+            is_shallow: false,
             reftable: facts.ref_storage.as_deref() == Some("reftable"),
             stores: Vec::new(),
             packs: Vec::new(),
             loose: OnceLock::new(),
             history: OnceLock::new(),
             gaps: Vec::new(),
-            bases,
-            inflates: Mutex::default(),
+            shared,
+            works: Mutex::default(),
             common,
         };
         repository.find_stores(elsewhere);
@@ -183,7 +190,8 @@ impl Repository {
                 let alternate = objects.join(layout::path_from_bytes(&line));
                 match alternate.canonicalize() {
                     Ok(found) if depth + 1 > ALTERNATES_DEPTH_MAX => {
-                        let detail = format!("alternates lead more than {ALTERNATES_DEPTH_MAX} steps away, further than git itself follows");
+                        let detail =
+                            format!("alternates lead more than {ALTERNATES_DEPTH_MAX} steps away, further than git itself follows");
                         self.gap(names::name_of(&found), GapReason::TooDeep, detail, "shorten the chain of info/alternates files", true);
                     }
                     Ok(found) => {
@@ -195,7 +203,13 @@ impl Repository {
                         let subject = format!("objects borrowed from {}", names::name_of(&alternate));
                         let detail = format!("{} names a folder that cannot be opened: {error}", names::name_of(&list));
                         let reason = if error.kind() == io::ErrorKind::PermissionDenied { GapReason::Denied } else { GapReason::Corrupt };
-                        self.gap(subject, reason, detail, "put the other repository back, or clone this one anew without --reference", true);
+                        self.gap(
+                            subject,
+                            reason,
+                            detail,
+                            "put the other repository back, or clone this one anew without --reference",
+                            true,
+                        );
                     }
                 }
             }
@@ -271,20 +285,22 @@ impl Repository {
             }
             return;
         }
-        // Mapping waits on a pipe and fails on a folder: only regular files.
-        let regular = |path: &Path| path.metadata().is_ok_and(|facts| facts.is_file());
-        if !regular(path) || !regular(&path.with_extension("idx")) {
-            self.gap(subject, GapReason::Corrupt, "it, or its index, is not a regular file".into(), "fetch or clone the repository again", true);
-            return;
-        }
         for file in [path, &path.with_extension("idx")] {
-            if let Err(error) = super::open::open_regular(file, super::open::Links::Follow) {
-                self.gaps.push(io_gap(&self.target, subject, &error, true));
-                return;
+            match super::open::open_regular(file, super::open::Links::Follow) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    let detail = format!("{}: {error}", names::name_of(file));
+                    self.gap(subject, GapReason::Corrupt, detail, "fetch or clone the repository again", true);
+                    return;
+                }
+                Err(error) => {
+                    self.gaps.push(io_gap(&self.target, subject, &error, true));
+                    return;
+                }
             }
         }
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        match Pack::open(NEXT.fetch_add(1, Ordering::Relaxed), path, self.hash, listed) {
+        match Pack::open(NEXT.fetch_add(1, Ordering::Relaxed), path, self.hash, listed, self.shared.clone()) {
             Ok(pack) => self.packs.push(pack),
             Err(why) => {
                 let count = self.index_count(&path.with_extension("idx"));
@@ -296,11 +312,7 @@ impl Repository {
 
     /// `, N objects`, as far as an index can be read.
     fn index_count(&self, index: &Path) -> String {
-        let regular = index.metadata().is_ok_and(|facts| facts.is_file());
-        match regular.then(|| gix_pack::index::File::at(index, self.hash)) {
-            Some(Ok(index)) => format!(", {} objects", index.num_objects()),
-            _ => String::new(),
-        }
+        pack::index_count(index, self.hash).map_or_else(String::new, |count| format!(", {count} objects"))
     }
 
     fn look_for_shallow(&mut self) {
@@ -308,6 +320,7 @@ impl Repository {
         match read_small(&path, LIST_BYTES_MAX) {
             Ok(bytes) => {
                 let cut = bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+                self.is_shallow = cut > 0;
                 if cut > 0 {
                     self.gap(
                         format!("history of {}", self.name),
@@ -353,7 +366,7 @@ impl Repository {
                 }
             },
         };
-        let mut inflate = self.inflate();
+        let mut work = self.work();
         loop {
             if page.objects.len() >= PAGE_OBJECTS {
                 page.next = Some(self.cursor_of(&position));
@@ -363,7 +376,7 @@ impl Repository {
                 Position::Pack { number, at } => match self.packs.get(number) {
                     None => Position::Loose { store: 0, after: None },
                     Some(pack) if !pack.listed => Position::Pack { number: number + 1, at: 0 },
-                    Some(pack) => self.page_of_pack(&mut page, pack, number, at, &mut inflate),
+                    Some(pack) => self.page_of_pack(&mut page, pack, number, at, &mut work),
                 },
                 Position::Loose { store, after } => match self.stores.get(store) {
                     None => Position::Check,
@@ -376,11 +389,11 @@ impl Repository {
                 }
             };
         }
-        self.give_back(inflate);
+        self.give_back(work);
         page
     }
 
-    fn page_of_pack(&self, page: &mut ObjectPage, pack: &Pack, number: usize, at: usize, inflate: &mut Inflate) -> Position {
+    fn page_of_pack(&self, page: &mut ObjectPage, pack: &Pack, number: usize, at: usize, work: &mut Work) -> Position {
         let order = pack.order();
         if at == 0
             && let Some(damage) = &order.damage
@@ -390,7 +403,13 @@ impl Repository {
                 count => format!("{count} of its {} objects cannot be read: {damage}", order.len()),
             };
             let mend = "fetch or clone the repository again; `git fsck` tells more";
-            page.gaps.push(self.gap_of(format!("pack {}", names::name_of(&pack.path)), GapReason::Corrupt, detail, mend, order.damaged == 0));
+            page.gaps.push(self.gap_of(
+                format!("pack {}", names::name_of(&pack.path)),
+                GapReason::Corrupt,
+                detail,
+                mend,
+                order.damaged == 0,
+            ));
         }
         let borrowed_from = self.borrowed(&pack.path);
         let mut position = at;
@@ -399,11 +418,12 @@ impl Repository {
                 && kind != Kind::Tree
                 && !self.packs[..number].iter().any(|earlier| earlier.listed && earlier.lists(&id))
             {
-                let size = pack.size_of(offset, inflate).ok();
-                page.objects.push(Object { id, kind, size, borrowed_from: borrowed_from.clone() });
+                let size = pack.size_of(offset, work).ok();
+                page.objects.push(Object { id, note: note(kind), size, borrowed_from: borrowed_from.clone() });
             }
             position += 1;
         }
+        pack.read_ahead(at, position, work);
         if position < order.len() { Position::Pack { number, at: position } } else { Position::Pack { number: number + 1, at: 0 } }
     }
 
@@ -429,13 +449,15 @@ impl Repository {
         let mut last = None;
         for Loose { id, kind, size } in scan.objects.iter().skip(from) {
             if page.objects.len() >= PAGE_OBJECTS {
-                return last.or(after).map_or(Position::Loose { store, after: None }, |after| Position::Loose { store, after: Some(after) });
+                return last
+                    .or(after)
+                    .map_or(Position::Loose { store, after: None }, |after| Position::Loose { store, after: Some(after) });
             }
             last = Some(*id);
             let listed_before = self.packs.iter().any(|pack| pack.listed && pack.lists(id))
                 || (0..store).any(|earlier| self.stores[earlier].listed && self.loose_at(earlier, id).is_some());
             if *kind != Kind::Tree && !listed_before {
-                page.objects.push(Object { id: *id, kind: *kind, size: Some(*size), borrowed_from: borrowed_from.clone() });
+                page.objects.push(Object { id: *id, note: note(*kind), size: Some(*size), borrowed_from: borrowed_from.clone() });
             }
         }
         Position::Loose { store: store + 1, after: None }
@@ -487,6 +509,7 @@ impl Repository {
         }
         let lost: Vec<&refs::Ref> = refs.refs.iter().filter(|reference| !self.contains(&reference.id)).collect();
         let partial = if self.promisor { self.kept_back() } else { 0 };
+        let torn = if self.promisor || self.is_shallow { 0 } else { self.history().torn(self) };
         if partial > 0 {
             gaps.push(self.gap_of(
                 format!("objects of {}", self.name),
@@ -495,7 +518,9 @@ impl Repository {
                 "clone it without --filter, or run `git backfill` in it",
                 true,
             ));
-        } else if let Some(first) = lost.first() {
+        } else if let Some(first) = lost.first()
+            && !self.is_damaged()
+        {
             let names = first.name.clone();
             gaps.push(self.gap_of(
                 format!("objects of {}", self.name),
@@ -507,12 +532,30 @@ impl Repository {
                 "fetch or clone the repository again; `git fsck` tells more",
                 true,
             ));
+        } else if torn > 0 && !self.is_damaged() {
+            gaps.push(self.gap_of(
+                format!("history of {}", self.name),
+                GapReason::Corrupt,
+                match torn {
+                    1 => "a commit names a parent or a folder that is not there".to_owned(),
+                    _ => format!("{torn} commits name a parent or a folder that is not there"),
+                },
+                "fetch or clone the repository again; `git fsck` tells more",
+                true,
+            ));
         }
+    }
+
+    /// Whether some pack, loose object or alternate was already said to be damaged: then that is why things are not there.
+    fn is_damaged(&self) -> bool {
+        self.gaps.iter().any(|gap| matches!(gap.reason, GapReason::Corrupt | GapReason::Denied))
+            || self.packs.iter().any(|pack| pack.order().damage.is_some())
+            || self.loose().iter().any(|scan| !scan.damaged.is_empty() || !scan.refused.is_empty())
     }
 
     /// How many objects trees and commits name that are not here.
     fn kept_back(&self) -> u64 {
-        let mut inflate = self.inflate();
+        let mut work = self.work();
         let mut missing: HashSet<ObjectId> = HashSet::new();
         let mut note = |id: &oid| {
             if !self.contains(id) {
@@ -523,7 +566,7 @@ impl Repository {
             note(&commit.tree);
         }
         self.each_of_kind(Kind::Tree, |id| {
-            if let Ok((_, bytes)) = self.read(id, &mut inflate) {
+            if let Ok((_, bytes)) = self.read(id, &mut work) {
                 for entry in gix_object::TreeRefIter::from_bytes(&bytes, self.hash).flatten() {
                     // A submodule's commit is in another repository.
                     if !entry.mode.is_commit() {
@@ -532,7 +575,7 @@ impl Repository {
                 }
             }
         });
-        self.give_back(inflate);
+        self.give_back(work);
         missing.len() as u64
     }
 
@@ -556,7 +599,8 @@ impl Repository {
 
     fn contains(&self, id: &oid) -> bool {
         id.kind() == self.hash
-            && (self.packs.iter().any(|pack| pack.offset_of(id).is_some()) || (0..self.stores.len()).any(|store| self.loose_at(store, id).is_some()))
+            && (self.packs.iter().any(|pack| pack.offset_of(id).is_some())
+                || (0..self.stores.len()).any(|store| self.loose_at(store, id).is_some()))
     }
 
     fn history(&self) -> &history::History {
@@ -564,11 +608,11 @@ impl Repository {
     }
 
     /// The bytes of an object, whole. The first copy that can be read is taken; else the first error tells why.
-    fn read(&self, id: &oid, inflate: &mut Inflate) -> Result<(Kind, Bytes), ReadError> {
+    fn read(&self, id: &oid, work: &mut Work) -> Result<(Kind, Bytes), ReadError> {
         let mut first_error = None;
         for pack in &self.packs {
             let Some(offset) = pack.offset_of(id) else { continue };
-            match pack.object(offset, inflate, &self.bases) {
+            match pack.object(offset, work, pack::DELTA_BYTES_MAX) {
                 Ok(found) => return Ok(found),
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -590,36 +634,53 @@ impl Repository {
         Err(first_error.unwrap_or(ReadError::Missing))
     }
 
+    /// A small packed object, unfolded here and now, if that takes no longer than handing the work to another thread would:
+    /// its pack's bytes were touched when it was listed.
+    pub(super) fn at_hand(&self, hex: &str) -> Option<Bytes> {
+        let id = ObjectId::from_hex(hex.as_bytes()).ok()?;
+        let (pack, offset) = self.packs.iter().find_map(|pack| pack.offset_of(&id).map(|offset| (pack, offset)))?;
+        if !pack.is_ordered() {
+            return None;
+        }
+        let mut work = self.work();
+        let read = pack.object(offset, &mut work, AT_HAND_BYTES_MAX);
+        self.give_back(work);
+        // Whatever went wrong is told by who reads it properly.
+        read.ok().map(|(_, bytes)| bytes)
+    }
+
     /// Opens an object for the scanner: small ones whole, large ones as a stream.
-    pub(super) fn body(self: &Arc<Self>, hex: &str) -> Result<Body, Gap> {
+    pub(super) fn body(self: &Arc<Self>, hex: &str) -> Result<Body, Box<Gap>> {
         let Ok(id) = ObjectId::from_hex(hex.as_bytes()) else {
             let detail = "it is no object id of this repository".to_owned();
-            return Err(self.gap_of(self.object_name(hex), GapReason::Internal, detail, "please report this", false));
+            return Err(Box::new(self.gap_of(self.object_name(hex), GapReason::Internal, detail, "please report this", false)));
         };
         if let Some(stream) = self.stream(&id)? {
             return Ok(stream);
         }
-        let mut inflate = self.inflate();
-        let read = self.read(&id, &mut inflate);
-        self.give_back(inflate);
-        read.map(|(_, bytes)| Body::Bytes(bytes)).map_err(|error| self.object_gap(&id, error))
+        let mut work = self.work();
+        let read = self.read(&id, &mut work);
+        self.give_back(work);
+        read.map(|(_, bytes)| Body::Bytes(bytes)).map_err(|error| Box::new(self.object_gap(&id, error)))
     }
 
     /// A stream for a large object that stands by itself: undeltified in a pack, or loose.
-    fn stream(self: &Arc<Self>, id: &oid) -> Result<Option<Body>, Gap> {
+    fn stream(self: &Arc<Self>, id: &oid) -> Result<Option<Body>, Box<Gap>> {
         let mut size = 0;
         let mut source: Option<Box<dyn Read + Send>> = None;
+        let mut work = self.work();
         for (number, pack) in self.packs.iter().enumerate() {
             let Some(offset) = pack.offset_of(id) else { continue };
-            match pack.entry(offset) {
-                Ok(entry) if !entry.header.is_delta() && entry.decompressed_size >= STREAM_FROM_BYTES => {
-                    size = entry.decompressed_size;
-                    source = Some(Box::new(PackedStream::new(self.clone(), number, &entry)));
+            match pack.standing_alone(offset, &mut work) {
+                Some((at, length)) if length >= STREAM_FROM_BYTES => {
+                    size = length;
+                    source = Some(Box::new(PackedStream::new(self.clone(), number, at, length)));
                 }
                 _ => return Ok(None),
             }
             break;
         }
+        self.give_back(work);
         if source.is_none() {
             for store in &self.stores {
                 if let Ok(stream) = loose::Stream::open(&loose::path_of(&store.objects, id)) {
@@ -634,7 +695,7 @@ impl Repository {
         }
         let Some(source) = source else { return Ok(None) };
         if size > OBJECT_BYTES_MAX {
-            return Err(self.object_gap(id, ReadError::TooLarge(size)));
+            return Err(Box::new(self.object_gap(id, ReadError::TooLarge(size))));
         }
         let fault = Fault::default();
         let reader = Watched { source, fault: fault.clone(), repository: self.clone(), id: id.to_owned() };
@@ -650,7 +711,10 @@ impl Repository {
         match error {
             ReadError::Io(error) => io_gap(&self.target, subject, &error, false),
             ReadError::TooLarge(size) => {
-                let detail = format!("it unfolds to {size} bytes; objects built by deltas are read up to {} bytes, others up to {OBJECT_BYTES_MAX}", pack::DELTA_BYTES_MAX);
+                let detail = format!(
+                    "it unfolds to {size} bytes; objects built by deltas are read up to {} bytes, others up to {OBJECT_BYTES_MAX}",
+                    pack::DELTA_BYTES_MAX
+                );
                 self.gap_of(subject, GapReason::TooLarge, detail, "look at it by hand", false)
             }
             error @ (ReadError::Missing | ReadError::Corrupt(_)) => {
@@ -660,15 +724,15 @@ impl Repository {
         }
     }
 
-    fn inflate(&self) -> Inflate {
-        self.inflates.lock().ok().and_then(|mut inflates| inflates.pop()).unwrap_or_default()
+    fn work(&self) -> Work {
+        self.works.lock().ok().and_then(|mut works| works.pop()).unwrap_or_default()
     }
 
-    fn give_back(&self, inflate: Inflate) {
-        if let Ok(mut inflates) = self.inflates.lock()
-            && inflates.len() < 16
+    fn give_back(&self, work: Work) {
+        if let Ok(mut works) = self.works.lock()
+            && works.len() < 16
         {
-            inflates.push(inflate);
+            works.push(work);
         }
     }
 }
@@ -677,42 +741,52 @@ impl Repository {
 struct PackedStream {
     repository: Arc<Repository>,
     pack: usize,
+    /// Where the packed bytes go on that are not in `packed`.
     at: u64,
+    packed: Vec<u8>,
+    /// Of `packed`, what is unfolded already.
+    taken: usize,
     left: u64,
     inflate: gix_zlib::Decompress,
     ended: bool,
 }
 
 impl PackedStream {
-    fn new(repository: Arc<Repository>, pack: usize, entry: &gix_pack::data::Entry) -> Self {
-        Self { repository, pack, at: entry.data_offset, left: entry.decompressed_size, inflate: gix_zlib::Decompress::new(), ended: false }
+    fn new(repository: Arc<Repository>, pack: usize, at: u64, size: u64) -> Self {
+        Self { repository, pack, at, packed: Vec::new(), taken: 0, left: size, inflate: gix_zlib::Decompress::new(), ended: false }
     }
 }
 
 impl Read for PackedStream {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let broken = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+        let broken = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
         while !self.ended && !out.is_empty() {
-            let data = &self.repository.packs[self.pack].data;
-            let end = data.data_len() as u64;
-            let packed = data.entry_slice(self.at.min(end)..end).filter(|packed| !packed.is_empty()).ok_or_else(|| broken("it goes on behind the end of the pack"))?;
+            if self.taken == self.packed.len() {
+                let pack = &self.repository.packs[self.pack];
+                pack.read_at(self.at, STREAM_BUFFER_BYTES, &mut self.packed).map_err(|error| broken(error.to_string()))?;
+                self.at += self.packed.len() as u64;
+                self.taken = 0;
+            }
             let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
-            let status = self.inflate.decompress(packed, out, gix_zlib::FlushDecompress::None).map_err(|error| broken(&pack::chain(&error)))?;
-            let taken = self.inflate.total_in() - before_in;
+            let status = self
+                .inflate
+                .decompress(&self.packed[self.taken..], out, gix_zlib::FlushDecompress::None)
+                .map_err(|error| broken(pack::chain(&error)))?;
+            let taken = (self.inflate.total_in() - before_in) as usize;
             let written = self.inflate.total_out() - before_out;
-            self.at += taken;
-            self.left = self.left.checked_sub(written).ok_or_else(|| broken("it is longer than its header says"))?;
+            self.taken += taken;
+            self.left = self.left.checked_sub(written).ok_or_else(|| broken("it is longer than its header says".into()))?;
             if status == gix_zlib::Status::StreamEnd {
                 self.ended = true;
             } else if taken == 0 && written == 0 {
-                return Err(broken("its packed bytes make no sense"));
+                return Err(broken("its packed bytes make no sense".into()));
             }
             if written > 0 {
                 return Ok(written as usize);
             }
         }
         if self.ended && self.left > 0 && !out.is_empty() {
-            return Err(broken("it is shorter than its header says"));
+            return Err(broken("it is shorter than its header says".into()));
         }
         Ok(0)
     }
@@ -745,6 +819,14 @@ fn broken(target: &TargetId, name: &str, why: String) -> Gap {
         permission: String::new(),
         mend: "clone it again, or remove what is left of it".into(),
         open_ended: true,
+    }
+}
+
+const fn note(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Commit => Some("commit message"),
+        Kind::Tag => Some("tag message"),
+        Kind::Blob | Kind::Tree => None,
     }
 }
 

@@ -1,0 +1,115 @@
+//! The scanner: the crate's one verb.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use crate::fingerprint::FingerprintKey;
+use crate::limits::Limits;
+use crate::rules::RuleSet;
+use crate::scanned::Scanned;
+use crate::session::{Place, Session};
+use crate::{unpack, variables};
+
+/// Looks for secrets in bytes. Cheap to clone, and to share between threads.
+///
+/// Scanning does not fail: what could not be read is in [`Scanned::gaps`], beside what was found.
+///
+/// Memory of one scan is bounded whatever it is given, see [`Limits`].
+#[derive(Clone)]
+pub struct Scanner {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    rules: Arc<RuleSet>,
+    key: FingerprintKey,
+    limits: Limits,
+}
+
+impl Scanner {
+    /// A scanner with these rules, whose fingerprints are made with `key`.
+    pub fn new(rules: Arc<RuleSet>, key: FingerprintKey, limits: Limits) -> Self {
+        Self { inner: Arc::new(Inner { rules, key, limits }) }
+    }
+
+    /// The rules it runs.
+    pub fn rules(&self) -> &RuleSet {
+        &self.inner.rules
+    }
+
+    /// The key its fingerprints are made with.
+    pub fn key(&self) -> &FingerprintKey {
+        &self.inner.key
+    }
+
+    /// Scans an artifact that is in memory. `name` is the artifact's own, a path or a key: its ending tells whether it is code
+    /// or configuration. It does not become a part of [`overdue_core::Detection::path`], which is empty for the artifact itself.
+    pub fn scan_bytes(&self, name: &str, bytes: &[u8]) -> Scanned {
+        let mut session = self.session();
+        unpack::scan_bytes(&mut session, &Place::root(name), bytes);
+        finished(session, bytes.len() as u64)
+    }
+
+    /// Scans an artifact as it streams by. An error of the reader ends the scan: a gap, with what was found before it kept.
+    ///
+    /// Never holds the whole artifact: a text passes in chunks of a quarter of a megabyte, archives are opened from front to
+    /// end. `size_hint` saves memory for small artifacts and is otherwise not believed.
+    pub fn scan_reader(&self, name: &str, size_hint: Option<u64>, reader: &mut dyn Read) -> Scanned {
+        let mut session = self.session();
+        let mut counted = Counted { reader, bytes: 0 };
+        if let Err(error) = unpack::scan_reader(&mut session, &Place::root(name), size_hint, &mut counted) {
+            // A limit stops the reading as well, and says so itself.
+            if session.budget.stop.borrow().is_none() {
+                session.budget.read_error.borrow_mut().get_or_insert(error.to_string());
+            }
+        }
+        finished(session, counted.bytes)
+    }
+
+    /// Scans environment variables, pairs of name and value. A detection's path is the name of the variable that holds the
+    /// secret, and it has no line. An id in one variable and its secret in another are one detection.
+    pub fn scan_variables(&self, variables: &[(String, String)]) -> Scanned {
+        let mut session = self.session();
+        variables::scan(&mut session, variables);
+        finished(session, variables.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum())
+    }
+
+    fn session(&self) -> Session<'_> {
+        Session::new(&self.inner.rules, &self.inner.key, &self.inner.limits)
+    }
+}
+
+fn finished(session: Session<'_>, bytes: u64) -> Scanned {
+    let (mut detections, gaps, read_error) = session.into_parts();
+    detections.sort_by(|a, b| {
+        (&a.path, a.line, a.column, &a.rule, &a.fingerprint, a.decoded.len()).cmp(&(&b.path, b.line, b.column, &b.rule, &b.fingerprint, b.decoded.len()))
+    });
+    // The same secret twice on one line is one detection; plain comes before encoded.
+    let mut seen = std::collections::HashSet::new();
+    detections.retain(|one| seen.insert((one.path.clone(), one.line, one.rule.clone(), one.fingerprint.clone(), one.public_id.clone())));
+    Scanned { detections, gaps, bytes, read_error }
+}
+
+/// Counts what the artifact's reader gives.
+struct Counted<'r> {
+    reader: &'r mut dyn Read,
+    bytes: u64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.reader.read(out)?;
+        // A reader that claims more than it was given room for is broken; believing it would panic later.
+        if n > out.len() {
+            return Err(io::Error::other("the reader claims to have read more than it was asked for"));
+        }
+        self.bytes += n as u64;
+        Ok(n)
+    }
+}
+
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scanner({:?}, {:?})", self.inner.rules, self.inner.key)
+    }
+}

@@ -1,0 +1,8 @@
+//! The scanner from outside: what callers rely on, with small rules of its own.
+
+mod bombs;
+mod chunks;
+mod containers;
+mod decoders;
+mod kit;
+mod places;
