@@ -98,22 +98,32 @@ pub struct Place {
     pub public_id: String,
 }
 
-/// Places the answers name, with those that `also` lists.
+/// Places the answers name, with those that `also` lists. The commit is told of the first place alone.
 pub fn planted(answers: &Value) -> BTreeMap<Place, Value> {
     let mut places = BTreeMap::new();
     for item in answers["detections"].as_array().expect("a list") {
-        let mut artifacts = vec![text(&item["artifact"])];
-        artifacts.extend(item["also"].as_array().into_iter().flatten().map(text));
-        for artifact in artifacts {
+        let also = item["also"].as_array().into_iter().flatten();
+        for (number, artifact) in std::iter::once(&item["artifact"]).chain(also).map(text).enumerate() {
+            let mut item = item.clone();
+            if number > 0 {
+                item["commit"] = Value::Null;
+            }
+            // A renamed file's other name stands behind its repository.
+            let (artifact, path) = match artifact.strip_prefix("git:").and_then(|rest| rest.split_once("!/")) {
+                Some((repository, path)) => (format!("git:{repository}"), path.to_owned()),
+                None if artifact.starts_with("file:") => (artifact, String::new()),
+                None => (artifact, text(&item["path"])),
+            };
             let place = Place {
                 rule: text(&item["rule"]),
                 account: text(&item["account"]),
-                region: text(&item["region"]),
+                // Bucket names are global: the answers give some objects a region, and reports are not held to it.
+                region: if artifact.starts_with("s3://") { String::new() } else { text(&item["region"]) },
                 artifact,
-                path: text(&item["path"]),
+                path,
                 public_id: text(&item["public_id"]),
             };
-            places.insert(place, item.clone());
+            places.insert(place, item);
         }
     }
     places
@@ -146,21 +156,12 @@ pub fn found(report: &Value) -> BTreeMap<Place, Value> {
 
 /// Compares detections: nothing missing, nothing that was not planted.
 pub fn assert_detections(answers: &Value, report: &Value) {
-    let mut planted: BTreeMap<Place, Value> = planted(answers);
-    let planted_objects: BTreeMap<Place, Value> = std::mem::take(&mut planted)
-        .into_iter()
-        .map(|(mut place, item)| {
-            if place.artifact.starts_with("s3://") {
-                place.region = String::new();
-            }
-            (place, item)
-        })
-        .collect();
+    let planted = planted(answers);
     let found = found(report);
-    let missing: Vec<&Place> = planted_objects.keys().filter(|place| !found.contains_key(place)).collect();
-    let surplus: Vec<&Place> = found.keys().filter(|place| !planted_objects.contains_key(place)).collect();
+    let missing: Vec<&Place> = planted.keys().filter(|place| !found.contains_key(place)).collect();
+    let surplus: Vec<&Place> = found.keys().filter(|place| !planted.contains_key(place)).collect();
     assert!(missing.is_empty() && surplus.is_empty(), "missing: {missing:#?}\nnot planted: {surplus:#?}");
-    for (place, item) in &planted_objects {
+    for (place, item) in &planted {
         let seen = &found[place];
         if let Some(line) = item["line"].as_u64() {
             assert_eq!(seen["line"].as_u64(), Some(line), "line of {place:?}");

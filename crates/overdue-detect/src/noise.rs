@@ -58,10 +58,40 @@ impl Makeup {
 /// Safe to ask of any token: a random one of 40 characters is taken for a placeholder less than once in ten million.
 pub(crate) fn is_placeholder(bytes: &[u8]) -> bool {
     const WORDS: [&[u8]; 34] = [
-        b"example", b"xxxxx", b"changeme", b"change_me", b"change-me", b"placeholder", b"redacted", b"your_", b"your-", b"yourapi",
-        b"yourtoken", b"yoursecret", b"yourkey", b"insert", b"foobar", b"sample", b"replace", b"removed", b"masked", b"dummy",
-        b"notreal", b"not-a-", b"not_a_", b"fakefake", b"testtest", b"deadbeef", b"cafebabe", b"lorem", b"....", b"****", b"<your",
-        b"0123456789", b"1234567890", b"abcdefghij",
+        b"example",
+        b"xxxxx",
+        b"changeme",
+        b"change_me",
+        b"change-me",
+        b"placeholder",
+        b"redacted",
+        b"your_",
+        b"your-",
+        b"yourapi",
+        b"yourtoken",
+        b"yoursecret",
+        b"yourkey",
+        b"insert",
+        b"foobar",
+        b"sample",
+        b"replace",
+        b"removed",
+        b"masked",
+        b"dummy",
+        b"notreal",
+        b"not-a-",
+        b"not_a_",
+        b"fakefake",
+        b"testtest",
+        b"deadbeef",
+        b"cafebabe",
+        b"lorem",
+        b"....",
+        b"****",
+        b"<your",
+        b"0123456789",
+        b"1234567890",
+        b"abcdefghij",
     ];
     if bytes.len() >= 4 && distinct(bytes) * 8 <= bytes.len().min(48) {
         return true;
@@ -96,11 +126,68 @@ pub(crate) fn contains_ignoring_case(bytes: &[u8], needle: &[u8]) -> bool {
 /// The passwords of tutorials and default set-ups. Whoever uses one in earnest has a problem that rotation does not solve.
 pub(crate) fn is_stock_password(bytes: &[u8]) -> bool {
     const STOCK: [&str; 62] = [
-        "admin", "admin123", "administrator", "bar", "baz", "changeit", "default", "demo", "docker", "foo", "guest", "hunter2", "hello", "letmein",
-        "minioadmin", "mongo", "mypass", "mypassword", "mysecret", "mysecretpassword", "mysql", "none", "null", "oracle", "pa55word",
-        "pass", "pass123", "passw0rd", "password", "password1", "password12", "password123", "passwd", "postgres", "postgresql", "pwd", "pw", "qwerty",
-        "rabbitmq", "redis", "root", "root123", "sa", "secret", "secret123", "some_password", "somepassword", "supersecret", "test", "test123",
-        "test1234", "testing", "testpass", "testpassword", "token", "toor", "user", "username", "vagrant", "welcome", "s3cr3t", "true",
+        "admin",
+        "admin123",
+        "administrator",
+        "bar",
+        "baz",
+        "changeit",
+        "default",
+        "demo",
+        "docker",
+        "foo",
+        "guest",
+        "hunter2",
+        "hello",
+        "letmein",
+        "minioadmin",
+        "mongo",
+        "mypass",
+        "mypassword",
+        "mysecret",
+        "mysecretpassword",
+        "mysql",
+        "none",
+        "null",
+        "oracle",
+        "pa55word",
+        "pass",
+        "pass123",
+        "passw0rd",
+        "password",
+        "password1",
+        "password12",
+        "password123",
+        "passwd",
+        "postgres",
+        "postgresql",
+        "pwd",
+        "pw",
+        "qwerty",
+        "rabbitmq",
+        "redis",
+        "root",
+        "root123",
+        "sa",
+        "secret",
+        "secret123",
+        "some_password",
+        "somepassword",
+        "supersecret",
+        "test",
+        "test123",
+        "test1234",
+        "testing",
+        "testpass",
+        "testpassword",
+        "token",
+        "toor",
+        "user",
+        "username",
+        "vagrant",
+        "welcome",
+        "s3cr3t",
+        "true",
     ];
     STOCK.iter().any(|stock| bytes.eq_ignore_ascii_case(stock.as_bytes()))
 }
@@ -119,7 +206,24 @@ pub(crate) fn is_hex(bytes: &[u8]) -> bool {
 /// Something of a template that will be replaced: `${X}`, `{{ x }}`, `<token>`, `%s`, `$(cmd)`, `#{x}`, `@x@`, `__X__`, `***`, `...`.
 pub(crate) fn has_template(bytes: &[u8]) -> bool {
     const MARKS: [&[u8]; 19] = [
-        b"${", b"{{", b"}}", b"<%", b"%>", b"$(", b"#{", b"%(", b"%s", b"%d", b"%v", b"@@", b"***", b"...", b"{0}", b"{}", b"[[", b"\xe2\x80\xa6",
+        b"${",
+        b"{{",
+        b"}}",
+        b"<%",
+        b"%>",
+        b"$(",
+        b"#{",
+        b"%(",
+        b"%s",
+        b"%d",
+        b"%v",
+        b"@@",
+        b"***",
+        b"...",
+        b"{0}",
+        b"{}",
+        b"[[",
+        b"\xe2\x80\xa6",
         b"\xe2\x80\xa2",
     ];
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return true };
@@ -192,8 +296,18 @@ mod tests {
     #[test]
     fn placeholders_are_known() {
         for text in [
-            "AKIAIOSFODNN7EXAMPLE", "xxxxxxxxxxxxxxxx", "aaaaaaaaaaaaaaaaaaaa", "0123456789abcdef", "YOUR_API_KEY", "your-token-here", "changeme",
-            "abcabcabcabcabc", "1234567890", "00000000000000000000", "REPLACE_WITH_KEY", "0000000000000000000000000000000a",
+            "AKIAIOSFODNN7EXAMPLE",
+            "xxxxxxxxxxxxxxxx",
+            "aaaaaaaaaaaaaaaaaaaa",
+            "0123456789abcdef",
+            "YOUR_API_KEY",
+            "your-token-here",
+            "changeme",
+            "abcabcabcabcabc",
+            "1234567890",
+            "00000000000000000000",
+            "REPLACE_WITH_KEY",
+            "0000000000000000000000000000000a",
         ] {
             assert!(is_placeholder(text.as_bytes()), "{text}");
         }
@@ -225,7 +339,13 @@ mod tests {
     fn shapes() {
         assert!(is_uuid(b"123e4567-e89b-12d3-a456-426614174000"));
         assert!(!is_uuid(b"123e4567-e89b-12d3-a456-42661417400x"));
-        assert!(has_template(b"${TOKEN}") && has_template(b"<token>") && has_template(b"{{ x }}") && has_template(b"$HOME") && has_template(b""));
+        assert!(
+            has_template(b"${TOKEN}")
+                && has_template(b"<token>")
+                && has_template(b"{{ x }}")
+                && has_template(b"$HOME")
+                && has_template(b"")
+        );
         assert!(!has_template(b"p4$$w0rd"));
         assert!((entropy(b"aabb") - 1.0).abs() < 1e-6);
         assert_eq!(Makeup::of(b"aB3$ ").classes(), 4);

@@ -82,7 +82,14 @@ impl Scanner {
 fn finished(session: Session<'_>, bytes: u64) -> Scanned {
     let (mut detections, gaps, read_error) = session.into_parts();
     detections.sort_by(|a, b| {
-        (&a.path, a.line, a.column, &a.rule, &a.fingerprint, a.decoded.len()).cmp(&(&b.path, b.line, b.column, &b.rule, &b.fingerprint, b.decoded.len()))
+        (&a.path, a.line, a.column, &a.rule, &a.fingerprint, a.decoded.len()).cmp(&(
+            &b.path,
+            b.line,
+            b.column,
+            &b.rule,
+            &b.fingerprint,
+            b.decoded.len(),
+        ))
     });
     // The same secret twice on one line is one detection; plain comes before encoded.
     let mut seen = std::collections::HashSet::new();

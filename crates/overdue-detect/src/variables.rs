@@ -52,9 +52,11 @@ pub(crate) fn scan(session: &mut Session<'_>, variables: &[(String, String)]) {
 
 /// The name without the words that tell the parts of one credential apart.
 fn stem(name: &str) -> String {
-    const PARTS: [&str; 12] = ["id", "key", "secret", "access", "token", "client", "session", "password", "user", "username", "sid", "auth"];
+    const PARTS: [&str; 12] =
+        ["id", "key", "secret", "access", "token", "client", "session", "password", "user", "username", "sid", "auth"];
     let lower = name.to_ascii_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && !PARTS.contains(word)).collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && !PARTS.contains(word)).collect();
     words.join("_")
 }
 

@@ -127,7 +127,10 @@ pub(crate) fn view_with(steps: &crate::steps::StepBook, letter: &Letter, context
     let teller = Teller { now: context.now, zone: context.zone, inventory: context.inventory, steps };
     let tally = words::tally(letter.findings.iter());
     let coverage = &context.assessment.coverage;
-    let (owners, owners_more) = owners(context.assessment);
+    // What others have, and what could not be read, is the security team's business alone.
+    let security = letter.kind == LetterKind::Security;
+    let (owners, owners_more) = if security { owners(context.assessment) } else { Default::default() };
+    let targets = |states: &[&str]| if security { teller.targets(coverage, states) } else { Vec::new() };
     let due = letter.due_count();
     let codes: Vec<&str> = view::codes(letter.findings.iter()).into_iter().map(Code::as_str).collect();
     LetterView {
@@ -147,8 +150,8 @@ pub(crate) fn view_with(steps: &crate::steps::StepBook, letter: &Letter, context
         coverage: Shown::line(&coverage_text(coverage)),
         gap_count: Shown::line(&words::count(letter.gaps.len(), "gap", "gaps")),
         gaps: teller.gaps(&letter.gaps),
-        failed: teller.targets(coverage, &["failed", "listed"]),
-        skipped: teller.targets(coverage, &["skipped"]),
+        failed: targets(&["failed", "listed"]),
+        skipped: targets(&["skipped"]),
         owners,
         owners_more,
         codes: Shown::line(&codes.join(", ")),

@@ -114,7 +114,9 @@ fn worst(page: &mut Page, teller: &Teller<'_>, input: &ReportInput<'_>) {
         if let (Subject::Credential(credential), false) = (&finding.subject, idle) {
             facts.push(words::last_used_short(&credential.last_used, input.assessment.now, input.zone));
         }
-        facts.push(finding.owner.as_ref().map_or_else(|| "owner unknown".to_owned(), |claim| format!("owner {}", words::person(&claim.owner))));
+        facts.push(
+            finding.owner.as_ref().map_or_else(|| "owner unknown".to_owned(), |claim| format!("owner {}", words::person(&claim.owner))),
+        );
         page.indented(Paint::None, &facts.join(" · "));
         if let Some(first) = finding.exposures.first() {
             let more = view::more(finding.exposures.len(), 1, "place", "places");

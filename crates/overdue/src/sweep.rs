@@ -26,8 +26,6 @@ use crate::progress::Progress;
 const TARGETS_AT_ONCE: usize = 16;
 /// Artifacts of one target in flight: enough to hide one round trip, few enough to bound memory.
 const ARTIFACTS_AT_ONCE: usize = 8;
-/// Number of the page that holds discovery's gaps of a target: out of the way of those that its pass commits.
-const DISCOVERY_PAGE: u32 = u32::MAX;
 /// Pages of one target before its listing is taken for endless.
 const PAGES_MAX: usize = 1_000_000;
 
@@ -72,7 +70,7 @@ impl Sweep {
         now: fn() -> Timestamp,
     ) -> Result<Vec<String>> {
         let mut remarks = Vec::new();
-        self.enter(&unreachable, now()).await?;
+        let mut known_gaps = self.enter(&unreachable, now()).await?;
         let mut broken: Vec<Gap> = unreachable.gaps.into_iter().filter(|gap| gap.open_ended).collect();
         let mut owner_of_target: BTreeMap<TargetId, usize> = BTreeMap::new();
         for (index, found) in futures::future::join_all(providers.iter().map(|provider| provider.discover())).await.into_iter().enumerate()
@@ -80,7 +78,7 @@ impl Sweep {
             for target in &found.targets {
                 owner_of_target.insert(target.id(), index);
             }
-            self.enter(&found, now()).await?;
+            known_gaps.extend(self.enter(&found, now()).await?);
             remarks.extend(found.remarks);
             broken.extend(found.gaps.into_iter().filter(|gap| gap.open_ended));
         }
@@ -90,8 +88,9 @@ impl Sweep {
         let mut work = futures::stream::iter(open)
             .map(|target| {
                 let provider = owner_of_target.get(&target.id()).and_then(|index| providers.get(*index));
+                let gaps = known_gaps.remove(&target.id()).unwrap_or_default();
                 async move {
-                    let ended = self.target(provider.map(Arc::as_ref), &target, deadline, now).await;
+                    let ended = self.target(provider.map(Arc::as_ref), &target, gaps, deadline, now).await;
                     self.progress.ended(&target);
                     ended.with_context(|| format!("in {}", target.id()))
                 }
@@ -103,22 +102,34 @@ impl Sweep {
         Ok(remarks)
     }
 
-    /// Enters what discovery found in the ledger, before anything is fetched.
-    async fn enter(&self, found: &Discovery, now: Timestamp) -> Result<()> {
+    /// Enters what discovery found in the ledger, before anything is fetched. Returns the gaps it has of targets that are
+    /// still to be looked at: their own pass commits them.
+    async fn enter(&self, found: &Discovery, now: Timestamp) -> Result<BTreeMap<TargetId, Vec<Gap>>> {
         self.store.add_accounts(self.run, &found.accounts).await?;
-        let listed = found.targets.iter().map(|target| (target.clone(), TargetState::Listed));
-        let rows: Vec<(Target, TargetState)> = found.done.iter().cloned().chain(listed).collect();
-        self.store.add_targets(self.run, &rows).await?;
-        let mut by_target: BTreeMap<TargetId, Vec<Gap>> = BTreeMap::new();
+        let mut gaps: BTreeMap<TargetId, Vec<Gap>> = BTreeMap::new();
         for gap in &found.gaps {
-            by_target.entry(gap.target.clone()).or_default().push(gap.clone());
+            gaps.entry(gap.target.clone()).or_default().push(gap.clone());
         }
-        for (target, gaps) in by_target {
-            let counts = TargetCounts { gaps: gaps.len() as u64, ..TargetCounts::default() };
-            let page = PageCommit { gaps, counts, ..empty_page(target, DISCOVERY_PAGE, now) };
-            self.store.commit_page(self.run, &page).await?;
+        // One that has a gap enters as listed, gets its gap, and ends then.
+        let done = found
+            .done
+            .iter()
+            .map(|(target, state)| (target.clone(), if gaps.contains_key(&target.id()) { TargetState::Listed } else { state.clone() }));
+        let listed = found.targets.iter().map(|target| (target.clone(), TargetState::Listed));
+        let rows: Vec<(Target, TargetState)> = done.chain(listed).collect();
+        self.store.add_targets(self.run, &rows).await?;
+        let open: HashSet<TargetId> = self.store.open_targets(self.run.id).await?.iter().map(Target::id).collect();
+        for (target, state) in &found.done {
+            let Some(gaps) = gaps.remove(&target.id()) else { continue };
+            if open.contains(&target.id()) {
+                let complete = *state == TargetState::Scanned && gaps.iter().all(|gap| !gap.open_ended);
+                let counts = TargetCounts { gaps: gaps.len() as u64, ..TargetCounts::default() };
+                let page = PageCommit { gaps, counts, ..empty_page(target.id(), 0, now) };
+                self.store.commit_page(self.run, &page).await?;
+                self.store.finish_target(self.run, &target.id(), state, complete, now).await?;
+            }
         }
-        Ok(())
+        Ok(gaps)
     }
 
     /// Where discovery broke off, what an earlier run looked at there is not gone: it is in the ledger as failed, and what
@@ -150,6 +161,7 @@ impl Sweep {
         &self,
         provider: Option<&dyn Provider>,
         target: &Target,
+        known_gaps: Vec<Gap>,
         deadline: tokio::time::Instant,
         now: fn() -> Timestamp,
     ) -> Result<()> {
@@ -159,7 +171,7 @@ impl Sweep {
             return Ok(self.store.finish_target(self.run, &target.id(), &state, false, now()).await?);
         };
         self.store.restart_target(self.run, &target.id()).await?;
-        let (state, complete) = match tokio::time::timeout_at(deadline, self.pages(provider, target, now)).await {
+        let (state, complete) = match tokio::time::timeout_at(deadline, self.pages(provider, target, known_gaps, now)).await {
             Ok(ended) => ended?,
             Err(_) => {
                 let why = "the run's deadline passed first".to_owned();
@@ -170,8 +182,16 @@ impl Sweep {
     }
 
     /// All pages of a target: how it ended, and whether its listing is complete.
-    async fn pages(&self, provider: &dyn Provider, target: &Target, now: fn() -> Timestamp) -> Result<(TargetState, bool)> {
+    async fn pages(
+        &self,
+        provider: &dyn Provider,
+        target: &Target,
+        known_gaps: Vec<Gap>,
+        now: fn() -> Timestamp,
+    ) -> Result<(TargetState, bool)> {
         let mut pass = Pass { target, number: 0, broken: None, found_in: BTreeMap::new() };
+        let page = PageCommit { gaps: known_gaps, ..pass.page(now()) };
+        self.commit(&mut pass, page).await?;
         let mut cursor: Option<Cursor> = None;
         for turn in 0.. {
             let page = provider.credentials(target, cursor.as_ref()).await;

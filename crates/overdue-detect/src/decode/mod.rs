@@ -102,7 +102,8 @@ pub(crate) fn step(
                         look_into(session, place, text, base, decoded, finds);
                     } else if !*told && decoded.how == "base64" && decoded.bytes.len() > 64 {
                         *told = true;
-                        let what = format!("encodings inside one another, more than {} (decode_depth_max)", session.limits.decode_depth_max);
+                        let what =
+                            format!("encodings inside one another, more than {} (decode_depth_max)", session.limits.decode_depth_max);
                         session.gap(&place.path, GapReason::TooDeep, what);
                     }
                 }

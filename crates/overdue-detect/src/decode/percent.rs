@@ -16,7 +16,9 @@ pub(crate) fn next(stretch: &Stretch<'_>, from: usize) -> Next {
         let sign = at + found;
         at = sign + 1;
         let printable = match buf[sign + 1..].get(..2) {
-            Some([high, low]) => matches!((high, low), (b'2'..=b'7', _)) && low.is_ascii_hexdigit() && !(*high == b'7' && low.eq_ignore_ascii_case(&b'f')),
+            Some([high, low]) => {
+                matches!((high, low), (b'2'..=b'7', _)) && low.is_ascii_hexdigit() && !(*high == b'7' && low.eq_ignore_ascii_case(&b'f'))
+            }
             _ => false,
         };
         if !printable {

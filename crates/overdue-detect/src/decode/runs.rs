@@ -140,7 +140,8 @@ fn wrapped(stretch: &Stretch<'_>, start: usize, first_end: usize) -> Option<(usi
         }
         let padding = buf[line_end..].iter().take(2).take_while(|&&byte| byte == b'=').count();
         let after = buf.get(line_end + padding);
-        let whole = after.is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b'\\' | b'"' | b'\'' | b'<' | b',' | b';') || *byte == b' ' && padding > 0);
+        let whole = after
+            .is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b'\\' | b'"' | b'\'' | b'<' | b',' | b';') || *byte == b' ' && padding > 0);
         let length = line_end - line;
         if length == 0 || length > width || !whole {
             break;
@@ -204,7 +205,7 @@ fn decode_hex(run: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
     let byte = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
     let text = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
-    if run.len() < 32 || run.len() % 2 != 0 {
+    if run.len() < 32 || !run.len().is_multiple_of(2) {
         return None;
     }
     // The first 16 bytes say no to all but one digest in ten million.

@@ -67,20 +67,146 @@ fn name_round(buf: &[u8], hit: Hit) -> Range<usize> {
 
 /// Words after the keyword that make it the name of something else.
 const OTHER_AFTER: [&str; 96] = [
-    "name", "names", "field", "fields", "url", "uri", "type", "types", "count", "counts", "len", "length", "policy", "policies", "hash", "hashed", "hasher",
-    "hashes", "reset", "expiry", "expires", "expire", "expiration", "ttl", "path", "file", "files", "filename", "dir", "id", "ids", "ref", "arn", "label",
-    "text", "hint", "placeholder", "prompt", "error", "errors", "message", "msg", "title", "input", "form", "regex", "pattern", "format", "prefix", "suffix",
-    "header", "headers", "param", "params", "endpoint", "provider", "manager", "store", "storage", "service", "class", "generator", "validator", "encoder",
-    "handler", "callback", "index", "position", "offset", "size", "max", "min", "limit", "usage", "version", "status", "state", "enabled", "required",
-    "column", "attr", "attribute", "property", "env", "cache", "bucket", "scope", "scopes", "scheme", "algorithm", "method", "mode", "kind", "source",
-    "digest", "strength",
+    "name",
+    "names",
+    "field",
+    "fields",
+    "url",
+    "uri",
+    "type",
+    "types",
+    "count",
+    "counts",
+    "len",
+    "length",
+    "policy",
+    "policies",
+    "hash",
+    "hashed",
+    "hasher",
+    "hashes",
+    "reset",
+    "expiry",
+    "expires",
+    "expire",
+    "expiration",
+    "ttl",
+    "path",
+    "file",
+    "files",
+    "filename",
+    "dir",
+    "id",
+    "ids",
+    "ref",
+    "arn",
+    "label",
+    "text",
+    "hint",
+    "placeholder",
+    "prompt",
+    "error",
+    "errors",
+    "message",
+    "msg",
+    "title",
+    "input",
+    "form",
+    "regex",
+    "pattern",
+    "format",
+    "prefix",
+    "suffix",
+    "header",
+    "headers",
+    "param",
+    "params",
+    "endpoint",
+    "provider",
+    "manager",
+    "store",
+    "storage",
+    "service",
+    "class",
+    "generator",
+    "validator",
+    "encoder",
+    "handler",
+    "callback",
+    "index",
+    "position",
+    "offset",
+    "size",
+    "max",
+    "min",
+    "limit",
+    "usage",
+    "version",
+    "status",
+    "state",
+    "enabled",
+    "required",
+    "column",
+    "attr",
+    "attribute",
+    "property",
+    "env",
+    "cache",
+    "bucket",
+    "scope",
+    "scopes",
+    "scheme",
+    "algorithm",
+    "method",
+    "mode",
+    "kind",
+    "source",
+    "digest",
+    "strength",
 ];
 
 /// Words before the keyword that do the same.
 const OTHER_BEFORE: [&str; 40] = [
-    "next", "page", "continuation", "continue", "sync", "cancel", "cancellation", "csrf", "xsrf", "reset", "forgot", "forgotten", "change", "changed",
-    "invalid", "missing", "wrong", "bad", "public", "min", "max", "num", "is", "has", "no", "parse", "lex", "syntax", "current", "end", "start", "eof", "comma",
-    "unexpected", "expected", "pagination", "resume", "cursor", "get", "idempotency",
+    "next",
+    "page",
+    "continuation",
+    "continue",
+    "sync",
+    "cancel",
+    "cancellation",
+    "csrf",
+    "xsrf",
+    "reset",
+    "forgot",
+    "forgotten",
+    "change",
+    "changed",
+    "invalid",
+    "missing",
+    "wrong",
+    "bad",
+    "public",
+    "min",
+    "max",
+    "num",
+    "is",
+    "has",
+    "no",
+    "parse",
+    "lex",
+    "syntax",
+    "current",
+    "end",
+    "start",
+    "eof",
+    "comma",
+    "unexpected",
+    "expected",
+    "pagination",
+    "resume",
+    "cursor",
+    "get",
+    "idempotency",
 ];
 
 fn kind_of(buf: &[u8], hit: Hit, name: &Range<usize>) -> Option<Kind> {
@@ -94,8 +220,12 @@ fn kind_of(buf: &[u8], hit: Hit, name: &Range<usize>) -> Option<Kind> {
         && last.is_ascii_alphabetic()
     {
         let camel = last.is_ascii_lowercase() && keyword[0].is_ascii_uppercase();
-        let shouted = before.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count() <= 12 && !starts(b"pwd") && !starts(b"pass");
-        let database = ends_ignoring_case(before, &[b"db", b"pg", b"my", b"user", b"admin", b"root", b"mysql", b"sql", b"ldap", b"smtp", b"client", b"auth", b"the"]);
+        let shouted =
+            before.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count() <= 12 && !starts(b"pwd") && !starts(b"pass");
+        let database = ends_ignoring_case(
+            before,
+            &[b"db", b"pg", b"my", b"user", b"admin", b"root", b"mysql", b"sql", b"ldap", b"smtp", b"client", b"auth", b"the"],
+        );
         if !camel && !shouted && !database {
             return None;
         }
@@ -237,7 +367,9 @@ fn value_after(text: Text<'_>, name: &Range<usize>) -> Option<(Range<usize>, Wri
     // `password: str = "…"`: the type is no value.
     if operator == b':' {
         let mut typed = reader;
-        typed.skip(|byte| blank(byte) || byte.is_ascii_alphanumeric() || matches!(byte, b'&' | b'_' | b'.' | b'?' | b'|' | b'[' | b']' | b'<' | b'>'));
+        typed.skip(|byte| {
+            blank(byte) || byte.is_ascii_alphanumeric() || matches!(byte, b'&' | b'_' | b'.' | b'?' | b'|' | b'[' | b']' | b'<' | b'>')
+        });
         if typed.at > reader.at && typed.at - reader.at < 40 && typed.peek() == Some(b'=') && typed.buf.get(typed.at + 1) == Some(&b' ') {
             typed.at += 1;
             typed.skip(blank);
@@ -256,11 +388,31 @@ fn value_after(text: Text<'_>, name: &Range<usize>) -> Option<(Range<usize>, Wri
 
 /// Functions that wrap a literal and leave it what it is.
 const WRAPPERS: [&[u8]; 16] = [
-    b"String::from(", b"Some(", b"SecretString::new(", b"SecretStr(", b"SecretString::from(", b"str(", b"bytes(", b"b64decode(", b"base64.b64decode(",
-    b"Buffer.from(", b"new String(", b"string(", b"[]byte(", b"atob(", b"std::string(", b"Secret(",
+    b"String::from(",
+    b"Some(",
+    b"SecretString::new(",
+    b"SecretStr(",
+    b"SecretString::from(",
+    b"str(",
+    b"bytes(",
+    b"b64decode(",
+    b"base64.b64decode(",
+    b"Buffer.from(",
+    b"new String(",
+    b"string(",
+    b"[]byte(",
+    b"atob(",
+    b"std::string(",
+    b"Secret(",
 ];
 
-fn value_at(text: Text<'_>, mut reader: Reader<'_>, operator: u8, name: &Range<usize>, name_quoted: bool) -> Option<(Range<usize>, Written)> {
+fn value_at(
+    text: Text<'_>,
+    mut reader: Reader<'_>,
+    operator: u8,
+    name: &Range<usize>,
+    name_quoted: bool,
+) -> Option<(Range<usize>, Written)> {
     for wrapper in WRAPPERS {
         if reader.eat(wrapper) {
             break;
@@ -292,7 +444,8 @@ fn value_at(text: Text<'_>, mut reader: Reader<'_>, operator: u8, name: &Range<u
     if operator == b'>' {
         let start = reader.at;
         let length = reader.rest().iter().position(|&byte| byte == b'<' || byte == b'\n')?;
-        return (reader.rest()[length] == b'<' && reader.rest().get(length + 1) == Some(&b'/')).then(|| (start..start + length, Written::Element));
+        return (reader.rest()[length] == b'<' && reader.rest().get(length + 1) == Some(&b'/'))
+            .then(|| (start..start + length, Written::Element));
     }
     if matches!(operator, b',' | b'(') || text.syntax == Syntax::Code || (name_quoted && operator != b'=') {
         return None;
@@ -338,7 +491,9 @@ fn begins_statement(buf: &[u8], start: usize, operator: u8) -> bool {
     let line = line.trim_ascii();
     let line = line.strip_suffix(b"\"").or_else(|| line.strip_suffix(b"'")).unwrap_or(line).trim_ascii_end();
     const LEADS: [&[u8]; 11] = [b"export", b"set", b"env", b"-e", b"arg", b"-", b"?", b"&", b";", b"setx", b"--env"];
-    line.is_empty() || LEADS.iter().any(|lead| line.len() >= lead.len() && line[line.len() - lead.len()..].eq_ignore_ascii_case(lead)) || line.ends_with(b"-D")
+    line.is_empty()
+        || LEADS.iter().any(|lead| line.len() >= lead.len() && line[line.len() - lead.len()..].eq_ignore_ascii_case(lead))
+        || line.ends_with(b"-D")
 }
 
 /// Whether a bare value is alone on what remains of its line, comments aside: prose goes on.
@@ -362,7 +517,12 @@ fn is_secret(buf: &[u8], value: &Range<usize>, kind: Kind, written: Written, nam
     if bytes.len() < least || bytes.len() > VALUE_MAX || !bytes.iter().all(|byte| (0x21..0x7f).contains(byte)) {
         return false;
     }
-    if noise::has_template(bytes) || noise::is_placeholder(bytes) || noise::is_stock_password(bytes) || noise::is_uuid(bytes) || is_other_thing(bytes) {
+    if noise::has_template(bytes)
+        || noise::is_placeholder(bytes)
+        || noise::is_stock_password(bytes)
+        || noise::is_uuid(bytes)
+        || is_other_thing(bytes)
+    {
         return false;
     }
     if bytes.eq_ignore_ascii_case(&buf[name.clone()]) || speaks_of_itself(bytes) {
@@ -378,7 +538,19 @@ fn is_secret(buf: &[u8], value: &Range<usize>, kind: Kind, written: Written, nam
 /// Whether the value is only a word for what it stands for: `my-secret-token`, `PASSWORD_HERE`, `test_api_key`.
 fn speaks_of_itself(bytes: &[u8]) -> bool {
     const WORDS: [&[u8]; 13] = [
-        b"password", b"passwd", b"passphrase", b"secret", b"token", b"api_key", b"apikey", b"api-key", b"credential", b"_key", b"-key", b"auth", b"pwd",
+        b"password",
+        b"passwd",
+        b"passphrase",
+        b"secret",
+        b"token",
+        b"api_key",
+        b"apikey",
+        b"api-key",
+        b"credential",
+        b"_key",
+        b"-key",
+        b"auth",
+        b"pwd",
     ];
     let makeup = Makeup::of(bytes);
     // `Secret-9fJ2x…` is a secret whatever it is called; `secret123` is not.
@@ -388,9 +560,44 @@ fn speaks_of_itself(bytes: &[u8]) -> bool {
 /// Paths, addresses, versions, dates, digests with a name, and pieces of code.
 fn is_other_thing(bytes: &[u8]) -> bool {
     const STARTS: [&[u8]; 38] = [
-        b"http:", b"https:", b"file:", b"/", b"./", b"../", b"~/", b"arn:", b"urn:", b"data:", b"sha1-", b"sha256-", b"sha384-", b"sha512-", b"sha256:", b"sha1:",
-        b"sha512:", b"md5:", b"$2a$", b"$2b$", b"$2y$", b"$argon2", b"$1$", b"$5$", b"$6$", b"pbkdf2", b"{SSHA", b"{SHA", b"{CRYPT", b"ssh-", b"vault:", b"kms:",
-        b"secretsmanager:", b"ENC[", b"AQICAH", b"projects/", b"refs/", b"op://",
+        b"http:",
+        b"https:",
+        b"file:",
+        b"/",
+        b"./",
+        b"../",
+        b"~/",
+        b"arn:",
+        b"urn:",
+        b"data:",
+        b"sha1-",
+        b"sha256-",
+        b"sha384-",
+        b"sha512-",
+        b"sha256:",
+        b"sha1:",
+        b"sha512:",
+        b"md5:",
+        b"$2a$",
+        b"$2b$",
+        b"$2y$",
+        b"$argon2",
+        b"$1$",
+        b"$5$",
+        b"$6$",
+        b"pbkdf2",
+        b"{SSHA",
+        b"{SHA",
+        b"{CRYPT",
+        b"ssh-",
+        b"vault:",
+        b"kms:",
+        b"secretsmanager:",
+        b"ENC[",
+        b"AQICAH",
+        b"projects/",
+        b"refs/",
+        b"op://",
     ];
     if STARTS.iter().any(|start| bytes.len() >= start.len() && bytes[..start.len()].eq_ignore_ascii_case(start)) {
         return true;
@@ -410,8 +617,8 @@ fn is_other_thing(bytes: &[u8]) -> bool {
 
 fn has_file_ending(bytes: &[u8]) -> bool {
     const ENDINGS: [&[u8]; 26] = [
-        b".json", b".pem", b".key", b".txt", b".crt", b".cer", b".p12", b".pfx", b".jks", b".yaml", b".yml", b".xml", b".env", b".html", b".php", b".js", b".ts", b".py",
-        b".go", b".rs", b".com", b".org", b".net", b".io", b".local", b".md",
+        b".json", b".pem", b".key", b".txt", b".crt", b".cer", b".p12", b".pfx", b".jks", b".yaml", b".yml", b".xml", b".env", b".html",
+        b".php", b".js", b".ts", b".py", b".go", b".rs", b".com", b".org", b".net", b".io", b".local", b".md",
     ];
     ends_ignoring_case(bytes, &ENDINGS)
 }
@@ -424,7 +631,9 @@ fn is_number_like(bytes: &[u8]) -> bool {
 fn is_dotted_name(bytes: &[u8]) -> bool {
     bytes.contains(&b'.')
         && bytes.iter().all(|&byte| is_name_byte(byte))
-        && bytes.split(|&byte| byte == b'.').all(|part| part.first().is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'$') && is_identifier(part))
+        && bytes
+            .split(|&byte| byte == b'.')
+            .all(|part| part.first().is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'$') && is_identifier(part))
 }
 
 /// A name people would give: words in snake, kebab or camel case, with at most a short number at the end of one.
@@ -443,7 +652,10 @@ fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
     if noise::is_hex(bytes) && matches!(bytes.len(), 32 | 40 | 64 | 96 | 128) {
         return false;
     }
-    let words_only = makeup.digit == 0 && bytes.iter().all(|&byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b'$' | b' ' | b',' | b'!' | b'?'));
+    let words_only = makeup.digit == 0
+        && bytes
+            .iter()
+            .all(|&byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b'$' | b' ' | b',' | b'!' | b'?'));
     if words_only && (bytes.len() < 10 || noise::reads_like_words(bytes)) {
         return false;
     }
@@ -456,11 +668,20 @@ fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
 }
 
 fn begins_with_code(bytes: &[u8], written: Written) -> bool {
-    written == Written::Bare && (bytes.contains(&b'(') || bytes.contains(&b'{') || bytes.contains(&b'[') || bytes.starts_with(b"!") || bytes.starts_with(b"&") || bytes.starts_with(b"*"))
+    written == Written::Bare
+        && (bytes.contains(&b'(')
+            || bytes.contains(&b'{')
+            || bytes.contains(&b'[')
+            || bytes.starts_with(b"!")
+            || bytes.starts_with(b"&")
+            || bytes.starts_with(b"*"))
 }
 
 fn is_token(bytes: &[u8], makeup: Makeup) -> bool {
-    let token_bytes = bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-' | b'.' | b'~' | b':' | b'!' | b'@' | b'#' | b'%' | b'^' | b'*'));
+    let token_bytes = bytes.iter().all(|&byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-' | b'.' | b'~' | b':' | b'!' | b'@' | b'#' | b'%' | b'^' | b'*')
+    });
     if !token_bytes {
         return false;
     }

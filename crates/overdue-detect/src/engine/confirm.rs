@@ -33,7 +33,10 @@ pub(crate) fn confirm(session: &Session<'_>, text: Text<'_>, base: u64, hit: Hit
             Matcher::Jwt => finish(session, text, base, owner.rule, jwt::find(text.buf, hit.start), finds),
             Matcher::Url { database } => finish(session, text, base, owner.rule, url::find(text.buf, hit.start, *database), finds),
             Matcher::ServiceAccount => finish(session, text, base, owner.rule, service_account::find(text.buf, hit.end), finds),
-            Matcher::Assignment => finish(session, text, base, owner.rule, assignment::find(text, hit), finds),
+            Matcher::Assignment => {
+                let one = assignment::find(text, hit).filter(|one| !session.rules.is_checked_form(&text.buf[one.secret.clone()]));
+                finish(session, text, base, owner.rule, one, finds);
+            }
             Matcher::None => {}
         }
     }
@@ -54,7 +57,15 @@ fn is_known(base: u64, index: usize, one: &Match, finds: &[Found]) -> bool {
     finds.iter().rev().take(16).any(|known| known.rule == index && known.start == start)
 }
 
-fn prefix(session: &Session<'_>, text: Text<'_>, base: u64, hit: Hit, (index, rule): (usize, &Rule), pattern: &Pattern, finds: &mut Vec<Found>) {
+fn prefix(
+    session: &Session<'_>,
+    text: Text<'_>,
+    base: u64,
+    hit: Hit,
+    (index, rule): (usize, &Rule),
+    pattern: &Pattern,
+    finds: &mut Vec<Found>,
+) {
     if !boundary::begins(text.buf, hit.start) {
         return;
     }
@@ -64,7 +75,15 @@ fn prefix(session: &Session<'_>, text: Text<'_>, base: u64, hit: Hit, (index, ru
     accept(session, text, base, (index, rule), &shifted(matched, hit.start), finds);
 }
 
-fn infix(session: &Session<'_>, text: Text<'_>, base: u64, hit: Hit, (index, rule): (usize, &Rule), pattern: &Pattern, finds: &mut Vec<Found>) {
+fn infix(
+    session: &Session<'_>,
+    text: Text<'_>,
+    base: u64,
+    hit: Hit,
+    (index, rule): (usize, &Rule),
+    pattern: &Pattern,
+    finds: &mut Vec<Found>,
+) {
     let start = hit.end.saturating_sub(pattern.len_max);
     let end = (hit.start + pattern.len_max + 1).min(text.buf.len());
     session.budget.spend_work(end - start, session.limits);
@@ -86,7 +105,15 @@ fn infix(session: &Session<'_>, text: Text<'_>, base: u64, hit: Hit, (index, rul
     }
 }
 
-fn near(session: &Session<'_>, text: Text<'_>, base: u64, hit: Hit, (index, rule): (usize, &Rule), pattern: &Pattern, finds: &mut Vec<Found>) {
+fn near(
+    session: &Session<'_>,
+    text: Text<'_>,
+    base: u64,
+    hit: Hit,
+    (index, rule): (usize, &Rule),
+    pattern: &Pattern,
+    finds: &mut Vec<Found>,
+) {
     let start = hit.start.saturating_sub(rule.before);
     let last = hit.end + rule.after;
     let end = (last + pattern.len_max + 1).min(text.buf.len());
@@ -118,7 +145,14 @@ fn shifted(matched: PatternMatch, by: usize) -> PatternMatch {
 }
 
 /// Judges a match of a rule's pattern; true when it was kept.
-fn accept(session: &Session<'_>, text: Text<'_>, base: u64, (index, rule): (usize, &Rule), matched: &PatternMatch, finds: &mut Vec<Found>) -> bool {
+fn accept(
+    session: &Session<'_>,
+    text: Text<'_>,
+    base: u64,
+    (index, rule): (usize, &Rule),
+    matched: &PatternMatch,
+    finds: &mut Vec<Found>,
+) -> bool {
     if !boundary::ends(text.buf, matched.whole.end) {
         return false;
     }
@@ -139,7 +173,11 @@ fn accept(session: &Session<'_>, text: Text<'_>, base: u64, (index, rule): (usiz
     if rule.pair.is_some() {
         return pair::find(session, text, base, (index, rule), matched, finds);
     }
-    let one = Match { public_id: if rule.id_only { Some(String::from_utf8_lossy(bytes).into_owned()) } else { public_id }, confidence, ..Match::of(matched.secret.clone()) };
+    let one = Match {
+        public_id: if rule.id_only { Some(String::from_utf8_lossy(bytes).into_owned()) } else { public_id },
+        confidence,
+        ..Match::of(matched.secret.clone())
+    };
     if !is_known(base, index, &one, finds) {
         finds.push(found(session, text, base, index, one));
     }

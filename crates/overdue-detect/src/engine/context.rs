@@ -66,8 +66,22 @@ fn skip_word_back(buf: &[u8], end: usize, floor: usize) -> usize {
 }
 
 fn is_type(name: &[u8]) -> bool {
-    const TYPES: [&[u8]; 14] =
-        [b"str", b"String", b"string", b"bytes", b"char", b"byte", b"text", b"any", b"Text", b"u8", b"std.string", b"varchar", b"static", b"Secret"];
+    const TYPES: [&[u8]; 14] = [
+        b"str",
+        b"String",
+        b"string",
+        b"bytes",
+        b"char",
+        b"byte",
+        b"text",
+        b"any",
+        b"Text",
+        b"u8",
+        b"std.string",
+        b"varchar",
+        b"static",
+        b"Secret",
+    ];
     TYPES.contains(&name)
 }
 
@@ -81,11 +95,28 @@ fn skip_back(buf: &[u8], mut end: usize, floor: usize, class: impl Fn(u8) -> boo
 /// Whether the name says that the value is a secret of the kind `words` or `literals` speak of.
 pub(crate) fn fits(buf: &[u8], intro: &Intro, words: &[String], literals: &[String]) -> bool {
     const USUAL: [&[u8]; 15] = [
-        b"key", b"token", b"secret", b"pass", b"pwd", b"auth", b"cred", b"api", b"value", b"default", b"license", b"dsn", b"webhook", b"bearer", b"pat",
+        b"key", b"token", b"secret", b"pass", b"pwd", b"auth", b"cred", b"api", b"value", b"default", b"license", b"dsn", b"webhook",
+        b"bearer", b"pat",
     ];
     const OTHER: [&[u8]; 18] = [
-        b"md5", b"sha1", b"sha256", b"sha512", b"checksum", b"digest", b"hash", b"commit", b"uuid", b"etag", b"integrity", b"public", b"revision", b"guid",
-        b"keyid", b"key_id", b"key-id", b"fingerprint",
+        b"md5",
+        b"sha1",
+        b"sha256",
+        b"sha512",
+        b"checksum",
+        b"digest",
+        b"hash",
+        b"commit",
+        b"uuid",
+        b"etag",
+        b"integrity",
+        b"public",
+        b"revision",
+        b"guid",
+        b"keyid",
+        b"key_id",
+        b"key-id",
+        b"fingerprint",
     ];
     let name = &buf[intro.name.clone()];
     if intro.operator.is_none() || name.is_empty() {

@@ -114,7 +114,7 @@ fn preview(rule: &Rule, secret: &Secret) -> String {
 
 /// How much of the bytes the rule calls public: what it says, or else the literal it was triggered by.
 pub(crate) fn public_prefix<'r>(rule: &'r Rule, bytes: &[u8]) -> &'r str {
-    let literals = (rule.trigger == Trigger::Prefix).then_some(rule.literals.as_slice()).unwrap_or_default();
+    let literals = if rule.trigger == Trigger::Prefix { rule.literals.as_slice() } else { &[] };
     rule.public_prefix
         .iter()
         .chain(literals)

@@ -13,6 +13,9 @@ use crate::session::Session;
 
 /// What a border between an id and a secret costs, in bytes of distance.
 const BORDER: usize = 600;
+/// What a secret before its id costs: almost everybody writes the id first, so that in a list of pairs a secret belongs to
+/// the id before it, even when the next one stands a few bytes nearer.
+const REVERSED: usize = 64;
 
 /// Looks for the secret of the id that `matched`. Without one, the pair's fallback rule reports the id.
 pub(crate) fn find(
@@ -78,7 +81,9 @@ fn secrets_in(buf: &[u8], start: usize, end: usize, pair: &Pair) -> Vec<std::ops
     while let Some(matched) = pair.secret.find_at(window, from) {
         let secret = start + matched.secret.start..start + matched.secret.end;
         from = matched.secret.end.max(matched.secret.start + 1);
-        let left = secret.start == 0 || !joins(buf[secret.start - 1]) || super::boundary::begins(buf, secret.start) && buf[secret.start - 1] == b'n';
+        let left = secret.start == 0
+            || !joins(buf[secret.start - 1])
+            || super::boundary::begins(buf, secret.start) && buf[secret.start - 1] == b'n';
         let right = buf.get(secret.end).is_none_or(|&byte| !joins(byte) && byte != b'=');
         if !left || !right {
             // A match in the middle of a longer run hides what comes later in it only up to the run's end.
@@ -112,5 +117,6 @@ fn distance(buf: &[u8], id: &std::ops::Range<usize>, secret: &std::ops::Range<us
     };
     let blank = memchr::memmem::find(between, b"\n\n").is_some() || memchr::memmem::find(between, b"\r\n\r\n").is_some();
     let section = between.contains(&b'}') || memchr::memmem::find(between, b"\n[").is_some();
-    between.len() + BORDER * (usize::from(blank) + usize::from(section))
+    let reversed = secret.end <= id.start;
+    between.len() + REVERSED * usize::from(reversed) + BORDER * (usize::from(blank) + usize::from(section))
 }

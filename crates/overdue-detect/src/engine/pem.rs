@@ -149,7 +149,9 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn trimmed(mut line: &[u8]) -> &[u8] {
     let quote = |byte: u8| matches!(byte, b'"' | b'\'' | b'`');
-    let edge = |byte: u8| byte.is_ascii_whitespace() || quote(byte) || matches!(byte, b'\\' | b',' | b';' | b'|' | b'>' | b'#' | b'*' | b'(' | b')');
+    let edge = |byte: u8| {
+        byte.is_ascii_whitespace() || quote(byte) || matches!(byte, b'\\' | b',' | b';' | b'|' | b'>' | b'#' | b'*' | b'(' | b')')
+    };
     loop {
         line = match line {
             [first, rest @ ..] if edge(*first) => rest,

@@ -8,10 +8,52 @@ const AUTHORITY_BYTES_MAX: usize = 512;
 
 /// Schemes of databases, brokers and directories.
 const DATABASES: [&str; 46] = [
-    "postgres", "postgresql", "pgsql", "psql", "cockroachdb", "redshift", "mysql", "mysql2", "mysqlx", "mariadb", "mongodb", "mongodb+srv", "redis", "rediss",
-    "valkey", "amqp", "amqps", "mssql", "sqlserver", "oracle", "db2", "snowflake", "clickhouse", "clickhouses", "cassandra", "couchbase", "couchbases",
-    "couchdb", "influxdb", "neo4j", "neo4j+s", "bolt", "bolt+s", "nats", "mqtt", "mqtts", "kafka", "stomp", "ldap", "ldaps", "smtp", "smtps", "imap", "imaps",
-    "libsql", "trino",
+    "postgres",
+    "postgresql",
+    "pgsql",
+    "psql",
+    "cockroachdb",
+    "redshift",
+    "mysql",
+    "mysql2",
+    "mysqlx",
+    "mariadb",
+    "mongodb",
+    "mongodb+srv",
+    "redis",
+    "rediss",
+    "valkey",
+    "amqp",
+    "amqps",
+    "mssql",
+    "sqlserver",
+    "oracle",
+    "db2",
+    "snowflake",
+    "clickhouse",
+    "clickhouses",
+    "cassandra",
+    "couchbase",
+    "couchbases",
+    "couchdb",
+    "influxdb",
+    "neo4j",
+    "neo4j+s",
+    "bolt",
+    "bolt+s",
+    "nats",
+    "mqtt",
+    "mqtts",
+    "kafka",
+    "stomp",
+    "ldap",
+    "ldaps",
+    "smtp",
+    "smtps",
+    "imap",
+    "imaps",
+    "libsql",
+    "trino",
 ];
 
 /// A URL with a password whose `://` stands at `at`.
@@ -20,7 +62,9 @@ pub(crate) fn find(buf: &[u8], at: usize, database: bool) -> Option<Match> {
     let authority = &buf[start..(start + AUTHORITY_BYTES_MAX).min(buf.len())];
     let end = authority
         .iter()
-        .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b'|' | b',') || byte.is_ascii_whitespace())
+        .position(|byte| {
+            matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | b'|' | b',') || byte.is_ascii_whitespace()
+        })
         .unwrap_or(authority.len());
     let authority = &authority[..end];
     let sign = memchr::memrchr(b'@', authority)?;
@@ -36,8 +80,11 @@ pub(crate) fn find(buf: &[u8], at: usize, database: bool) -> Option<Match> {
     if !is_password(user, &decoded, password, database) || (is_example_host(host_name) && !is_random_at_reserved(host_name, &decoded)) {
         return None;
     }
-    let clean = !host_name.is_empty() && host_name.len() <= 100 && host_name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
-    let label = if clean { format!("{scheme}://…@{}", String::from_utf8_lossy(host_name)) } else { format!("{scheme} URL with a password") };
+    let clean = !host_name.is_empty()
+        && host_name.len() <= 100
+        && host_name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    let label =
+        if clean { format!("{scheme}://…@{}", String::from_utf8_lossy(host_name)) } else { format!("{scheme} URL with a password") };
     let password_start = start + colon + 1;
     let bytes = (decoded != password).then_some(decoded);
     Some(Match { bytes, label: Some(label), ..Match::of(password_start..password_start + password.len()) })
@@ -80,8 +127,20 @@ fn is_password(user: &[u8], decoded: &[u8], raw: &[u8], database: bool) -> bool 
 }
 
 fn is_example_host(host: &[u8]) -> bool {
-    const HOSTS: [&[u8]; 12] =
-        [b"", b"example", b"host", b"hostname", b"server", b"domain", b"domain.com", b"domain.tld", b"host.com", b"server.com", b"yourserver", b"foo.com"];
+    const HOSTS: [&[u8]; 12] = [
+        b"",
+        b"example",
+        b"host",
+        b"hostname",
+        b"server",
+        b"domain",
+        b"domain.com",
+        b"domain.tld",
+        b"host.com",
+        b"server.com",
+        b"yourserver",
+        b"foo.com",
+    ];
     let name = host.to_ascii_lowercase();
     let ends = |ending: &[u8]| name.ends_with(ending);
     HOSTS.contains(&name.as_slice())
@@ -91,7 +150,10 @@ fn is_example_host(host: &[u8]) -> bool {
 
 /// A random password under the reserved `.example`: the host may have been made up, the password was not typed for a manual.
 fn is_random_at_reserved(host: &[u8], password: &[u8]) -> bool {
-    host.to_ascii_lowercase().ends_with(b".example") && password.len() >= 16 && Makeup::of(password).digit > 0 && noise::entropy(password) >= 3.5
+    host.to_ascii_lowercase().ends_with(b".example")
+        && password.len() >= 16
+        && Makeup::of(password).digit > 0
+        && noise::entropy(password) >= 3.5
 }
 
 /// `%41` becomes `A`.

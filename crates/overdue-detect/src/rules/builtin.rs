@@ -32,8 +32,10 @@ mod tests {
     #[test]
     fn every_rule_file_is_built_in() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
-        let mut there: Vec<String> =
-            std::fs::read_dir(folder).expect("rules/").map(|entry| format!("rules/{}", entry.expect("entry").file_name().to_string_lossy())).collect();
+        let mut there: Vec<String> = std::fs::read_dir(folder)
+            .expect("rules/")
+            .map(|entry| format!("rules/{}", entry.expect("entry").file_name().to_string_lossy()))
+            .collect();
         there.sort();
         assert_eq!(there, super::FILES.map(|(name, _)| name.to_owned()), "add the file to the list, or remove it");
     }

@@ -81,7 +81,8 @@ fn aws_key_id(token: &[u8]) -> bool {
 fn age(token: &[u8]) -> bool {
     let lower = token.to_ascii_lowercase();
     let Some(at) = lower.iter().rposition(|&byte| byte == b'1') else { return false };
-    let Some(words) = lower[at + 1..].iter().map(|byte| BECH32.iter().position(|c| c == byte).map(|n| n as u32)).collect::<Option<Vec<_>>>()
+    let Some(words) =
+        lower[at + 1..].iter().map(|byte| BECH32.iter().position(|c| c == byte).map(|n| n as u32)).collect::<Option<Vec<_>>>()
     else {
         return false;
     };
@@ -107,7 +108,11 @@ pub(crate) fn bech32_polymod(prefix: &[u8], words: &[u32]) -> u32 {
 /// Decodes standard or URL-safe base64, with or without padding.
 pub(crate) fn base64_any(text: &[u8]) -> Option<Vec<u8>> {
     let trimmed = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    if trimmed.contains(&b'-') || trimmed.contains(&b'_') { URL_SAFE_NO_PAD.decode(trimmed).ok() } else { STANDARD_NO_PAD.decode(trimmed).ok() }
+    if trimmed.contains(&b'-') || trimmed.contains(&b'_') {
+        URL_SAFE_NO_PAD.decode(trimmed).ok()
+    } else {
+        STANDARD_NO_PAD.decode(trimmed).ok()
+    }
 }
 
 fn basic_credentials(token: &[u8]) -> bool {

@@ -233,7 +233,9 @@ fn checked(raw: RawRule, file: &str, line: usize) -> Result<Rule, RuleProblem> {
         return Err(fail("a literal is shorter than 2 or longer than 64 bytes, or not ASCII", "a good literal has 3 to 12 characters"));
     }
     let matcher = match (raw.matcher, &raw.pattern) {
-        (None, Some(pattern)) => Matcher::Pattern(Pattern::parse(pattern, trigger == Trigger::Prefix).map_err(|what| fail(&what, "see the pattern"))?),
+        (None, Some(pattern)) => {
+            Matcher::Pattern(Pattern::parse(pattern, trigger == Trigger::Prefix).map_err(|what| fail(&what, "see the pattern"))?)
+        }
         (Some(RawMatcher::Pem), None) => Matcher::Pem,
         (Some(RawMatcher::Jwt), None) => Matcher::Jwt,
         (Some(RawMatcher::DatabaseUrl), None) => Matcher::Url { database: true },

@@ -4,7 +4,7 @@ use overdue_core::RuleFacts;
 use sha2::{Digest, Sha256};
 
 use super::check::{self, RuleProblem};
-use super::rule::Rule;
+use super::rule::{Rule, Trigger};
 use super::{builtin, file};
 use crate::engine::Prefilter;
 use crate::fingerprint::hex;
@@ -13,10 +13,15 @@ use crate::fingerprint::hex;
 /// everything is read again.
 const SCANNER_VERSION: u32 = 1;
 
+/// Shorter literals begin too much that is no token of theirs.
+const CHECKED_PREFIX_MIN: usize = 4;
+
 /// Rules, checked and ready to run.
 pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
     pub(crate) prefilter: Prefilter,
+    /// How tokens begin whose checksum tells: one that fails it is made up, whatever it is assigned to.
+    checked_prefixes: Vec<String>,
     digest: String,
 }
 
@@ -71,7 +76,12 @@ impl RuleSet {
                 digest.update(part.as_bytes());
             }
         }
-        Ok(Self { rules, prefilter, digest: hex(&digest.finalize()[..8]) })
+        let checked_prefixes = rules
+            .iter()
+            .filter(|rule| rule.trigger == Trigger::Prefix && rule.checksum.is_some() && !rule.checksum_lenient)
+            .flat_map(|rule| rule.literals.iter().filter(|literal| literal.len() >= CHECKED_PREFIX_MIN).cloned())
+            .collect();
+        Ok(Self { rules, prefilter, checked_prefixes, digest: hex(&digest.finalize()[..8]) })
     }
 
     /// Names this set of rules and this version of the scanner: with another digest, what was scanned is scanned again.
@@ -101,6 +111,11 @@ impl RuleSet {
     /// A made-up text in which `rule` finds a secret; another one for each `seed`. `None` when there is no such rule.
     pub fn example(&self, rule: &str, seed: u64) -> Option<Example> {
         check::example(self, rule, seed)
+    }
+
+    /// Whether `value` begins like a token of a rule that judges by a checksum. If it were one, that rule would say so.
+    pub(crate) fn is_checked_form(&self, value: &[u8]) -> bool {
+        self.checked_prefixes.iter().any(|prefix| value.starts_with(prefix.as_bytes()))
     }
 
     pub(crate) fn rule(&self, index: usize) -> &Rule {

@@ -121,7 +121,11 @@ impl Read for Resumed<'_> {
 
 fn open(session: &mut Session<'_>, place: &Place, container: Container, reader: &mut dyn Read) -> io::Result<()> {
     if let Container::Closed(name) = container {
-        session.gap(&place.path, GapReason::Unsupported, format!("a {name} archive, which is not opened; its bytes were scanned as they are"));
+        session.gap(
+            &place.path,
+            GapReason::Unsupported,
+            format!("a {name} archive, which is not opened; its bytes were scanned as they are"),
+        );
         return scan_stream(session, place, reader);
     }
     if place.archive_depth >= session.limits.archive_depth_max {

@@ -85,6 +85,10 @@ fn records(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>) ->
             break;
         }
     }
+    if session.budget.is_spent() {
+        // A limit ended it, and says so.
+        return Ok(());
+    }
     if !seen.end {
         session.gap(&place.path, GapReason::Corrupt, "the archive ends before its directory does");
     } else if seen.listed > seen.entries {
@@ -110,7 +114,8 @@ fn resync(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>) -> 
         if ahead.len() < 4 {
             break false;
         }
-        let at = memchr::memmem::find_iter(ahead, b"PK").find(|&at| ahead.get(at..at + 4).is_some_and(|four| [LOCAL, CENTRAL, END].contains(&four)));
+        let at = memchr::memmem::find_iter(ahead, b"PK")
+            .find(|&at| ahead.get(at..at + 4).is_some_and(|four| [LOCAL, CENTRAL, END].contains(&four)));
         // A record's first bytes may be the last ones here.
         let step = at.unwrap_or(ahead.len() - 3);
         signed = if step >= APK_BLOCK_END.len() { ahead[..step].ends_with(APK_BLOCK_END) } else { signed && step == 0 };
@@ -121,7 +126,11 @@ fn resync(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>) -> 
         }
     };
     if !signed {
-        session.gap(&place.path, GapReason::Corrupt, format!("{skipped} bytes between two records are no record; an entry may be hidden or lost in them"));
+        session.gap(
+            &place.path,
+            GapReason::Corrupt,
+            format!("{skipped} bytes between two records are no record; an entry may be hidden or lost in them"),
+        );
     }
     Ok(found)
 }
@@ -184,7 +193,8 @@ impl Header {
 
 /// Scans one entry. False when the archive ends in it.
 fn entry(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>, head: &[u8]) -> io::Result<bool> {
-    let (name_length, extra_length) = (usize::from(u16::from_le_bytes([head[26], head[27]])), usize::from(u16::from_le_bytes([head[28], head[29]])));
+    let (name_length, extra_length) =
+        (usize::from(u16::from_le_bytes([head[26], head[27]])), usize::from(u16::from_le_bytes([head[28], head[29]])));
     source.skip(30)?;
     let (Some(name), Some(extra)) = (source.bytes(name_length)?, source.bytes(extra_length)?) else { return Ok(false) };
     let header = Header::read(head, &extra);
@@ -208,7 +218,6 @@ fn entry(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>, head
             93 => zstd_decoder(limited, window),
             95 => xz_decoder(limited, window),
             other => {
-                drop(limited);
                 session.gap(&inner.path, GapReason::Unsupported, format!("compression method {other} is not opened"));
                 return pass_over(session, place, source, &header);
             }
@@ -277,7 +286,13 @@ fn read(session: &mut Session<'_>, place: &Place, packed: Rc<Cell<u64>>, decoder
     if outcome.is_ok() && (to_the_end || !meter.ended) {
         outcome = meter.drain();
     }
-    Read1 { out: meter.out(), crc: meter.crc(), complete: meter.ended, hit: meter.hit.take().map(|stop| (stop.reason, stop.detail)), outcome }
+    Read1 {
+        out: meter.out(),
+        crc: meter.crc(),
+        complete: meter.ended,
+        hit: meter.hit.take().map(|stop| (stop.reason, stop.detail)),
+        outcome,
+    }
 }
 
 /// Skips an entry that is not read.
@@ -304,7 +319,8 @@ fn resync_quietly(source: &mut Source<'_>) -> io::Result<bool> {
         if ahead.len() < 4 {
             return Ok(false);
         }
-        let at = memchr::memmem::find_iter(ahead, b"PK").find(|&at| ahead.get(at..at + 4).is_some_and(|four| [LOCAL, CENTRAL, END].contains(&four)));
+        let at = memchr::memmem::find_iter(ahead, b"PK")
+            .find(|&at| ahead.get(at..at + 4).is_some_and(|four| [LOCAL, CENTRAL, END].contains(&four)));
         let step = at.unwrap_or(ahead.len() - 3);
         source.consume(step);
         if at.is_some() {
@@ -350,7 +366,8 @@ impl Read for Streamed<'_, '_> {
         let ahead = self.source.ahead(32)?;
         let plain = match memchr::memmem::find(ahead, DESCRIPTOR) {
             Some(0) => {
-                let u32_at = |at: usize| ahead.get(at..at + 4).map(|four| u64::from(u32::from_le_bytes(four.try_into().unwrap_or_default())));
+                let u32_at =
+                    |at: usize| ahead.get(at..at + 4).map(|four| u64::from(u32::from_le_bytes(four.try_into().unwrap_or_default())));
                 let u64_at = |at: usize| ahead.get(at..at + 8).map(|eight| u64::from_le_bytes(eight.try_into().unwrap_or_default()));
                 let narrow = u32_at(8) == Some(self.given) && u32_at(12) == Some(self.given);
                 let wide = u64_at(8) == Some(self.given) && u64_at(16) == Some(self.given);

@@ -10,7 +10,9 @@ const PAT: &str = "github.pat";
 fn bounded(limits: &Limits, bytes: &[u8]) -> Scanned {
     let scanner = scanner_with(limits.clone());
     let scanned = scanner.scan_bytes("x", bytes);
-    assert_eq!(scanned, scanner.scan_reader("x", None, &mut &bytes[..]));
+    let streamed = scanner.scan_reader("x", None, &mut &bytes[..]);
+    assert!(streamed.bytes <= scanned.bytes, "a limit stops the reading");
+    assert_eq!(scanned, Scanned { bytes: scanned.bytes, ..streamed });
     scanned
 }
 

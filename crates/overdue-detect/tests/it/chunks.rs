@@ -73,7 +73,9 @@ fn what_is_long_across_an_edge() {
         (0..4).map(|seed| STANDARD.encode(format!("{}{}{}", "some words. ".repeat(40), token(seed), " more words".repeat(40)))).collect();
     let percent: Vec<String> = (0..4).map(|seed| format!("https://acme.io/?a=1%20{}%3D{}", "x/".repeat(100), token(seed))).collect();
     let escaped: Vec<String> = (0..4).map(|seed| format!(r#"{{"a": "b\/c", "k": "{}"}}"#, token(seed).replace('p', "\\u0070"))).collect();
-    for (what, planted) in [("aws", aws), ("pem", pem), ("account", account), ("base64", base64), ("percent", percent), ("escaped", escaped)] {
+    for (what, planted) in
+        [("aws", aws), ("pem", pem), ("account", account), ("base64", base64), ("percent", percent), ("escaped", escaped)]
+    {
         for shift in (1..planted[0].len() + 2).step_by(1 + planted[0].len() / 24) {
             let about = format!("{what}, shift {shift}");
             assert_eq!(same(&text(&planted, shift), &about).detections.len(), 4, "{about}");

@@ -31,7 +31,9 @@ fn a_zip_that_holds_zip_signatures() {
 #[test]
 fn compressions_of_one_file_add_no_path() {
     let secret = env(&token(1));
-    for (name, packed) in [("a.env.gz", gzip(&secret)), ("a.env.zst", zstd(&secret)), ("a.env.xz", xz(&secret)), ("a.env.bz2", bzip2(&secret))] {
+    for (name, packed) in
+        [("a.env.gz", gzip(&secret)), ("a.env.zst", zstd(&secret)), ("a.env.xz", xz(&secret)), ("a.env.bz2", bzip2(&secret))]
+    {
         let scanned = scan(name, &packed);
         assert_eq!(seen(&scanned), [(PAT, "", Some(2))], "{name}");
         assert_eq!(gaps(&scanned), [], "{name}");
@@ -46,9 +48,13 @@ fn tar_and_its_compressions_are_one_nesting() {
     let secret = env(&token(1));
     let long = format!("{}/a.env", "deep/".repeat(40));
     let archive = tar(&[("README", b"nothing"), ("conf/a.env", &secret), (&long, &env(&token(2)))]);
-    for (name, packed) in
-        [("x.tar", archive.clone()), ("x.tgz", gzip(&archive)), ("x.tar.zst", zstd(&archive)), ("x.tar.xz", xz(&archive)), ("x.tar.bz2", bzip2(&archive))]
-    {
+    for (name, packed) in [
+        ("x.tar", archive.clone()),
+        ("x.tgz", gzip(&archive)),
+        ("x.tar.zst", zstd(&archive)),
+        ("x.tar.xz", xz(&archive)),
+        ("x.tar.bz2", bzip2(&archive)),
+    ] {
         let scanned = scan(name, &packed);
         assert_eq!(seen(&scanned), [(PAT, "conf/a.env", Some(2)), (PAT, long.as_str(), Some(2))], "{name}");
         assert_eq!(gaps(&scanned), [], "{name}");

@@ -61,7 +61,9 @@ fn utf_16() {
         assert_eq!(seen(&scan("x.ini", &big)), [(PAT, "", Some(3))]);
     }
     // A string in the middle of a program.
-    for bytes in [secret.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(), secret.encode_utf16().flat_map(u16::to_be_bytes).collect()] {
+    for bytes in
+        [secret.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(), secret.encode_utf16().flat_map(u16::to_be_bytes).collect()]
+    {
         let program = [&b"\x7fELF\x02\x01\x01\0\0\0\0\0\xff\xff\xff\xff"[..], &bytes, b"\0\0\xff\xff\x01\x02\x03"].concat();
         one(&program, PAT, secret.as_bytes(), "utf-16");
         assert_eq!(seen(&scan("x", &program)), [(PAT, "", None)]);

@@ -1,6 +1,7 @@
 //! The scanner from outside: what callers rely on, with small rules of its own.
 
 mod bombs;
+mod builtin;
 mod chunks;
 mod containers;
 mod decoders;

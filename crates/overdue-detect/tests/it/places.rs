@@ -51,10 +51,7 @@ fn variables() {
         variable("DEV_AWS_SECRET_ACCESS_KEY", &other_secret),
     ];
     let scanned = scanner.scan_variables(&variables);
-    assert_eq!(
-        seen(&scanned),
-        [("aws.access-key", "DEV_AWS_ACCESS_KEY_ID", None), ("aws.access-key", "PROD_AWS_ACCESS_KEY_ID", None)]
-    );
+    assert_eq!(seen(&scanned), [("aws.access-key", "DEV_AWS_ACCESS_KEY_ID", None), ("aws.access-key", "PROD_AWS_ACCESS_KEY_ID", None)]);
     let key = FingerprintKey::from_bytes(KEY);
     assert_eq!(scanned.detections[0].fingerprint, key.fingerprint(other_secret.as_bytes()));
     assert_eq!(scanned.detections[1].fingerprint, key.fingerprint(secret.as_bytes()));

@@ -14,7 +14,7 @@ use quick_xml::events::Event;
 use serde_json::json;
 
 use super::Hub;
-use super::errors::{Refusal, mend_of};
+use super::errors::{Refusal, listed, mend_of};
 use super::objects;
 use super::paging::{Next, all_pages};
 use super::permissions;
@@ -64,6 +64,12 @@ pub(super) async fn discover(hub: &Hub) -> Discovery {
         discovery.done.extend(look.done);
         discovery.gaps.extend(look.gaps);
     }
+    tracing::debug!(
+        accounts = discovery.accounts.len(),
+        targets = discovery.targets.len(),
+        gaps = discovery.gaps.len(),
+        "aws looked around"
+    );
     discovery.remarks = hub.remarks.lock().map(|remarks| remarks.clone()).unwrap_or_default();
     discovery
 }
@@ -110,7 +116,7 @@ async fn organization(hub: &Hub, discovery: &mut Discovery) -> Vec<Found> {
                 .call(permissions::LIST_ACCOUNTS, |sdk| sdk.list_accounts().set_next_token(token).send())
                 .await
                 .map_err(not_an_organization)?;
-            Ok((answer.accounts.unwrap_or_default(), Next::by_token(answer.next_token)))
+            Ok((listed(permissions::LIST_ACCOUNTS, answer.accounts)?, Next::by_token(answer.next_token)))
         }
     })
     .await;
@@ -175,7 +181,7 @@ async fn account_tags(hub: &Hub, listing: &Target, found: &mut [Found], gaps: &m
                         let ask =
                             |sdk: &aws_sdk_organizations::Client| sdk.list_tags_for_resource().resource_id(id).set_next_token(token).send();
                         let answer = client.call(permissions::LIST_ACCOUNT_TAGS, ask).await?;
-                        Ok((answer.tags.unwrap_or_default(), Next::by_token(answer.next_token)))
+                        Ok((listed(permissions::LIST_ACCOUNT_TAGS, answer.tags)?, Next::by_token(answer.next_token)))
                     }
                 })
                 .await;
@@ -221,7 +227,7 @@ async fn look(hub: &Hub, found: Found) -> Look {
             return look;
         }
     };
-    let (contact, regions, buckets) = tokio::join!(security_contact(&session, &own), regions(hub, &session, &own), buckets(hub, &session));
+    let (contact, regions, buckets) = tokio::join!(security_contact(&session, &own), regions(hub, &session), buckets(hub, &session));
     match contact {
         Ok(contact) => look.account.contacts.extend(contact),
         Err(gap) => look.gaps.push(gap),
@@ -257,21 +263,28 @@ async fn look(hub: &Hub, found: Found) -> Look {
 async fn security_contact(session: &Session, own: &Target) -> Result<Option<Contact>, Gap> {
     let service = session.signed(&ACCOUNT, session.partition.home);
     let body = json!({ "AlternateContactType": "SECURITY" });
+    let subject = format!("security contact of account {}, who gets what has no owner", session.account);
     match service.json_path(permissions::GET_ALTERNATE_CONTACT, "/getAlternateContact", &body).await {
         Ok(answer) => {
-            let contact = &answer["AlternateContact"];
-            let text = |name: &str| contact[name].as_str().unwrap_or_default().to_owned();
-            let address = text("EmailAddress");
-            let contact = Contact { address, name: text("Name"), source: "alternate security contact".to_owned(), root_only: false };
-            Ok(Some(contact).filter(|contact| !contact.address.is_empty()))
+            let text = |name: &str| answer["AlternateContact"][name].as_str().unwrap_or_default().to_owned();
+            match text("EmailAddress") {
+                address if address.is_empty() => {
+                    let detail = "account:GetAlternateContact: an answer without an address";
+                    Err(Refusal::new(GapReason::ProviderFault, detail, mend_of(GapReason::ProviderFault)).gap(own, subject))
+                }
+                address => {
+                    let source = "alternate security contact".to_owned();
+                    Ok(Some(Contact { address, name: text("Name"), source, root_only: false }))
+                }
+            }
         }
         Err(refusal) if refusal.reason == GapReason::Vanished => Ok(None),
-        Err(refusal) => Err(refusal.gap(own, format!("security contact of account {}, who gets what has no owner", session.account))),
+        Err(refusal) => Err(refusal.gap(own, subject)),
     }
 }
 
 /// The regions to read, and why the list may not be whole.
-async fn regions(hub: &Hub, session: &Session, _own: &Target) -> (Vec<Region>, Option<Refusal>) {
+async fn regions(hub: &Hub, session: &Session) -> (Vec<Region>, Option<Refusal>) {
     let regional = [AwsRead::Functions, AwsRead::Secrets];
     if !regional.iter().any(|read| hub.audit.read.contains(read)) {
         return (Vec::new(), None);

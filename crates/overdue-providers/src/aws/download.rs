@@ -42,6 +42,7 @@ pub(super) struct Http {
     configured: BTreeSet<String>,
     /// Whether AWS's hosts may stand at private addresses, as behind an interface endpoint of a VPC.
     private_addresses: bool,
+    held_bytes_max: u64,
     client: OnceLock<Result<reqwest::Client, String>>,
 }
 
@@ -56,7 +57,7 @@ pub(super) struct Link {
 impl Http {
     pub(super) fn new(endpoints: impl IntoIterator<Item = String>, private_addresses: bool) -> Self {
         let hosts = endpoints.into_iter().filter_map(|url| Url::parse(&url).ok()?.host_str().map(str::to_ascii_lowercase));
-        Self { configured: hosts.collect(), private_addresses, client: OnceLock::new() }
+        Self { configured: hosts.collect(), private_addresses, held_bytes_max: HELD_BYTES_MAX, client: OnceLock::new() }
     }
 
     pub(super) fn client(&self) -> Result<&reqwest::Client, Refusal> {
@@ -122,7 +123,7 @@ impl Http {
                     }
                     let mut pieces = Pieces { response, length, sha256: link.sha256.clone(), digest: Sha256::new(), seen: 0 };
                     match length {
-                        Some(size) if size <= HELD_BYTES_MAX => match pieces.hold(size, calls).await {
+                        Some(size) if size <= self.held_bytes_max => match pieces.hold(size, calls).await {
                             Ok(bytes) => return Ok(Body::Bytes(bytes)),
                             Err(refusal) => (refusal, true),
                         },
@@ -337,6 +338,9 @@ fn embedded_v4(v6: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
+    use overdue_core::TargetKind;
+
+    use super::super::stub;
     use super::*;
 
     #[test]
@@ -383,6 +387,57 @@ mod tests {
         }
         for outside in ["52.218.0.1", "2600:1f18::1", "64:ff9b::34da:1"] {
             assert!(!is_inside(outside.parse().unwrap(), true), "{outside}");
+        }
+    }
+
+    fn link(url: &str, content: &str) -> Link {
+        Link { url: format!("{url}/code?X-Amz-Signature=sealed"), sha256: Some(STANDARD.encode(Sha256::digest(content))), size_bytes: None }
+    }
+
+    async fn download(http: &Http, link: Link) -> Result<Body, Gap> {
+        let target = stub::target(TargetKind::Functions, "");
+        http.download(link, &Calls::default(), &target, "function/f/1/code").await
+    }
+
+    #[tokio::test]
+    async fn what_breaks_is_tried_again_and_compared() {
+        let good = stub::answer(200, "", "the code");
+        let short = b"HTTP/1.1 200 x\r\nContent-Length: 8\r\n\r\nthe".to_vec();
+        let busy = stub::answer(503, "", "");
+        for (what, answers, expected) in [
+            ("whole at once", vec![good.clone()], Ok(8)),
+            ("after a 503", vec![busy.clone(), good.clone()], Ok(8)),
+            ("after a short one", vec![short.clone(), good.clone()], Ok(8)),
+            ("after another one", vec![stub::answer(200, "", "not code"), good.clone()], Ok(8)),
+            ("always short", vec![short], Err(GapReason::Truncated)),
+            ("always another", vec![stub::answer(200, "", "not code")], Err(GapReason::Truncated)),
+            ("always busy", vec![busy], Err(GapReason::Throttled)),
+            ("gone", vec![stub::answer(404, "", "")], Err(GapReason::Vanished)),
+            ("refused", vec![stub::answer(403, "", "")], Err(GapReason::Denied)),
+            ("sent elsewhere", vec![stub::answer(302, "Location: http://169.254.169.254/\r\n", "")], Err(GapReason::ProviderFault)),
+        ] {
+            let (url, asked) = stub::serve(answers).await;
+            let got = download(&Http::new([url.clone()], false), link(&url, "the code")).await;
+            match (&got, expected) {
+                (Ok(Body::Bytes(bytes)), Ok(length)) => assert_eq!(bytes.len(), length, "{what}"),
+                (Err(gap), Err(reason)) => {
+                    assert_eq!(gap.reason, reason, "{what}: {}", gap.detail);
+                    assert!(!gap.detail.contains("Signature") && !gap.mend.is_empty(), "{what}: {}", gap.detail);
+                }
+                _ => panic!("{what}"),
+            }
+            assert!(asked.lock().unwrap().len() <= ATTEMPTS_MAX as usize, "{what}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_one_streams_and_a_wrong_end_is_its_fault() {
+        for (content, whole) in [("the code", true), ("not code", false)] {
+            let (url, _) = stub::serve(vec![stub::answer(200, "", content)]).await;
+            let http = Http { held_bytes_max: 3, ..Http::new([url.clone()], false) };
+            let Ok(Body::Reader { mut reader, fault, .. }) = download(&http, link(&url, "the code")).await else { panic!("not a stream") };
+            let read = tokio::task::spawn_blocking(move || std::io::copy(&mut reader, &mut std::io::sink()).is_ok()).await.unwrap();
+            assert_eq!((read, fault.take().map(|gap| gap.reason)), (whole, (!whole).then_some(GapReason::Truncated)));
         }
     }
 }

@@ -112,6 +112,14 @@ impl Refusal {
     }
 }
 
+/// The list of an answer. AWS writes an empty one as such: an answer without it is no answer, but an error in disguise.
+pub(super) fn listed<T>(permission: Permission, list: Option<T>) -> Result<T, Refusal> {
+    list.ok_or_else(|| {
+        let detail = format!("{}: an answer without its list", permission.action);
+        Refusal::new(GapReason::ProviderFault, detail, mend_of(GapReason::ProviderFault))
+    })
+}
+
 fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
     let mut at = Some(error);
     while let Some(error) = at {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use overdue_core::{Artifact, ArtifactId, ArtifactKind, ContentKey, Cursor, Gap, GapReason, Page, ProviderKind, Region, Target};
 
 use super::download::Link;
-use super::errors::{Refusal, mend_of};
+use super::errors::{Refusal, listed, mend_of};
 use super::paging::{Next, Tokens};
 use super::permissions;
 use super::session::Session;
@@ -114,7 +114,7 @@ async fn list_into(grouped: &mut Grouped, session: &Session, region: &Region) ->
             sdk.list_functions().function_version(FunctionVersion::All).max_items(50).set_marker(marker.take()).send()
         };
         let answer = lambda.call(permissions::LIST_FUNCTIONS, ask).await?;
-        let found = answer.functions.unwrap_or_default();
+        let found = listed(permissions::LIST_FUNCTIONS, answer.functions)?;
         let count = found.len();
         found.into_iter().for_each(|found| grouped.add(found));
         match tokens.step("lambda:ListFunctions", count, Next::by_token(answer.next_marker))? {

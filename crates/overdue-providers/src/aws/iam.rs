@@ -205,6 +205,7 @@ async fn begin(hub: &Hub, session: &Session, target: &Target) -> Sweep {
             ));
         }
     }
+    tracing::debug!(account = %session.account, users = users.len(), fresh, tagged, gaps = gaps.len(), "iam sweep began");
     Sweep { users, generated_at: report.and_then(|report| report.generated_at), fresh, tagged, first, gaps }
 }
 

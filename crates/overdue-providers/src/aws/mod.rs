@@ -37,6 +37,8 @@ mod signed;
 mod signing_certificates;
 mod ssh_keys;
 mod stream;
+#[cfg(test)]
+mod stub;
 mod tags;
 
 use std::collections::BTreeMap;

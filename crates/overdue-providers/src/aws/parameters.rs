@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use overdue_core::{Credential, CredentialId, CredentialKind, Evidence, IssuedAt, LastUsed, Page, Principal, Region, Status, Target};
 use serde_json::{Value, json};
 
+use super::errors::listed;
 use super::paging::{Next, all_pages};
 use super::permissions;
 use super::session::Session;
@@ -28,10 +29,10 @@ pub(super) async fn list(session: &Session, target: &Target) -> Page<Credential>
             let mut answer = service.json_target(permissions::DESCRIBE_PARAMETERS, "AmazonSSM.DescribeParameters", &body).await?;
             let next = answer["NextToken"].as_str().map(str::to_owned);
             let parameters = match answer["Parameters"].take() {
-                Value::Array(parameters) => parameters,
-                _ => Vec::new(),
+                Value::Array(parameters) => Some(parameters),
+                _ => None,
             };
-            Ok((parameters, Next::by_token(next)))
+            Ok((listed(permissions::DESCRIBE_PARAMETERS, parameters)?, Next::by_token(next)))
         }
     })
     .await;

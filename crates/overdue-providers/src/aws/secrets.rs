@@ -4,6 +4,7 @@ use aws_sdk_secretsmanager::types::SecretListEntry;
 use jiff::SignedDuration;
 use overdue_core::{Credential, CredentialId, CredentialKind, Evidence, IssuedAt, LastUsed, Page, Principal, Region, Status, Target};
 
+use super::errors::listed;
 use super::paging::{Next, all_pages};
 use super::permissions;
 use super::session::Session;
@@ -24,7 +25,7 @@ pub(super) async fn list(session: &Session, target: &Target) -> Page<Credential>
         async move {
             let ask = |sdk: &aws_sdk_secretsmanager::Client| sdk.list_secrets().max_results(100).set_next_token(token).send();
             let answer = client.call(permissions::LIST_SECRETS, ask).await?;
-            Ok((answer.secret_list.unwrap_or_default(), Next::by_token(answer.next_token)))
+            Ok((listed(permissions::LIST_SECRETS, answer.secret_list)?, Next::by_token(answer.next_token)))
         }
     })
     .await;

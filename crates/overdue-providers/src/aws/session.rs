@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -24,11 +23,11 @@ use super::errors::{Refusal, mend_of};
 use super::permissions::{self, Permission};
 use super::signed::{Service, Signed};
 
-/// Calls of one service in one account and region that may end throttled before we stop asking it.
+/// Calls of one operation in one account and region that may fail in a row before we stop asking.
 ///
-/// Each of them was repeated several times with growing pauses; without a budget a service that throttles for good would
-/// hold a run for hours.
-const THROTTLED_MAX: u32 = 5;
+/// Each of them was repeated several times with growing pauses; without a budget a service that throttles or fails for good
+/// would hold a run for hours.
+const FAILED_MAX: u32 = 5;
 /// Retries a client may owe at once, at five to ten each; a success pays them back.
 const RETRY_TOKENS: usize = 2000;
 /// Credentials this close to their end are fetched anew.
@@ -66,22 +65,36 @@ impl Partition {
     }
 }
 
-/// How many calls of a service ended throttled.
+/// How many calls failed in a row though they were repeated, by operation: AWS's limits are an operation's own.
 #[derive(Clone, Default)]
-pub(super) struct Budget(Arc<AtomicU32>);
+pub(super) struct Budget(Arc<Mutex<BTreeMap<&'static str, (u32, GapReason)>>>);
 
 impl Budget {
     /// Refuses at once when the budget is spent.
     pub(super) fn check(&self, permission: Permission) -> Result<(), Refusal> {
-        if self.0.load(Ordering::Relaxed) < THROTTLED_MAX {
-            return Ok(());
+        let spent = self.0.lock().ok().and_then(|spent| spent.get(permission.action).copied());
+        match spent {
+            Some((count, reason)) if count >= FAILED_MAX => {
+                let detail = format!("{}: not asked, since {FAILED_MAX} calls before it failed in a row ({reason})", permission.action);
+                Err(Refusal::new(reason, detail, mend_of(reason)))
+            }
+            _ => Ok(()),
         }
-        let detail = format!("{}: not asked, since {THROTTLED_MAX} calls before it ended throttled", permission.action);
-        Err(Refusal::new(GapReason::Throttled, detail, mend_of(GapReason::Throttled)))
     }
-    pub(super) fn note(&self, refusal: &Refusal) {
-        if refusal.reason == GapReason::Throttled {
-            self.0.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn failed(&self, permission: Permission, refusal: &Refusal) {
+        let repeated =
+            matches!(refusal.reason, GapReason::Throttled | GapReason::ProviderFault | GapReason::Unreachable | GapReason::Truncated);
+        if repeated && let Ok(mut spent) = self.0.lock() {
+            let (count, reason) = spent.entry(permission.action).or_insert((0, refusal.reason));
+            *count += 1;
+            *reason = refusal.reason;
+        }
+    }
+    pub(super) fn passed(&self, permission: Permission) {
+        if let Ok(mut spent) = self.0.lock()
+            && !spent.is_empty()
+        {
+            spent.remove(permission.action);
         }
     }
 }
@@ -106,11 +119,17 @@ impl<C> Api<C> {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         self.budget.check(permission)?;
-        ask(&self.client).await.map_err(|error| {
-            let refusal = Refusal::from_sdk(permission, &error);
-            self.budget.note(&refusal);
-            refusal
-        })
+        match ask(&self.client).await {
+            Ok(answer) => {
+                self.budget.passed(permission);
+                Ok(answer)
+            }
+            Err(error) => {
+                let refusal = Refusal::from_sdk(permission, &error);
+                self.budget.failed(permission, &refusal);
+                Err(refusal)
+            }
+        }
     }
 }
 
@@ -363,6 +382,7 @@ impl ProvideCredentials for Role {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stub;
     use super::*;
 
     #[test]
@@ -376,12 +396,68 @@ mod tests {
 
     #[test]
     fn a_spent_budget_refuses_without_asking() {
-        let budget = Budget::default();
-        let throttled = Refusal::new(GapReason::Throttled, "", "");
-        for _ in 0..THROTTLED_MAX {
-            assert!(budget.check(permissions::LIST_FUNCTIONS).is_ok());
-            budget.note(&throttled);
+        let (budget, asked) = (Budget::default(), permissions::LIST_FUNCTIONS);
+        let fail = |reason| budget.failed(asked, &Refusal::new(reason, "", ""));
+        let refused = || budget.check(asked).err().map(|refusal| refusal.reason);
+        for _ in 1..FAILED_MAX {
+            fail(GapReason::Throttled);
         }
-        assert_eq!(budget.check(permissions::LIST_FUNCTIONS).unwrap_err().reason, GapReason::Throttled);
+        budget.passed(asked);
+        for _ in 0..FAILED_MAX {
+            assert_eq!(refused(), None, "a success in between begins the row anew");
+            fail(GapReason::Throttled);
+        }
+        assert_eq!(refused(), Some(GapReason::Throttled));
+        assert!(budget.check(permissions::GET_FUNCTION).is_ok(), "another operation has its own");
+        let denied = Budget::default();
+        for _ in 0..9 {
+            denied.failed(asked, &Refusal::new(GapReason::Denied, "", ""));
+        }
+        assert!(denied.check(asked).is_ok(), "a denial costs one call, and the next may be allowed");
+    }
+
+    #[tokio::test]
+    async fn an_sdk_call_is_counted_and_its_error_told() {
+        let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+        let (url, _) = stub::serve(vec![stub::answer(403, "", denied), stub::answer(200, "", "<html>")]).await;
+        let session = stub::session(&url);
+        let ask = || async { session.iam().call(permissions::LIST_USERS, |iam| iam.list_users().send()).await.unwrap_err() };
+        let refusal = ask().await;
+        assert_eq!((refusal.reason, refusal.permission), (GapReason::Denied, "iam:ListUsers"));
+        assert_eq!(ask().await.reason, GapReason::ProviderFault);
+        assert_eq!(session.wire().calls.all().get("iam:ListUsers"), Some(&2));
+        let nobody = stub::session("http://127.0.0.1:1");
+        let refusal = nobody.iam().call(permissions::LIST_USERS, |iam| iam.list_users().send()).await.unwrap_err();
+        assert_eq!(refusal.reason, GapReason::Unreachable);
+    }
+
+    #[tokio::test]
+    async fn lost_credentials_are_told_as_such() {
+        let provider = SharedCredentialsProvider::new(Broken);
+        let session = stub::session("http://127.0.0.1:1");
+        let config = session.wire().config.to_builder().credentials_provider(provider).build();
+        let session = Session::new(session.account.clone(), session.partition, Wire { config, ..session.wire().clone() });
+        let refusal = session.iam().call(permissions::LIST_USERS, |iam| iam.list_users().send()).await.unwrap_err();
+        assert_eq!(refusal.reason, GapReason::Unauthenticated);
+        assert!(refusal.detail.contains("the token is old"), "{}", refusal.detail);
+    }
+
+    #[derive(Debug)]
+    struct Broken;
+    impl ProvideCredentials for Broken {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(CredentialsError::provider_error("the token is old")))
+        }
+    }
+
+    #[test]
+    fn a_session_shows_nothing_of_its_credentials() {
+        let credentials = Credentials::new("AKIATEST", "stub-secret", Some("stub-session-token".to_owned()), None, "stub");
+        let held = Held::new(SharedCredentialsProvider::new(credentials.clone()), Default::default(), Some(credentials));
+        let text = format!("{held:?} {:?}", stub::session("http://127.0.0.1:1").wire().config);
+        assert!(!text.contains("stub-secret") && !text.contains("stub-session-token"), "{text}");
     }
 }

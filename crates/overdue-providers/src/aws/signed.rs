@@ -87,7 +87,10 @@ impl Signed {
         let mut last = unreadable(permission);
         for attempt in 1..=ATTEMPTS_MAX {
             let (refusal, again, wait) = match self.send(permission, path, headers, &body).await {
-                Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer.body),
+                Ok(answer) if (200..300).contains(&answer.status) => {
+                    self.budget.passed(permission);
+                    return Ok(answer.body);
+                }
                 Ok(answer) => {
                     let (code, message) = error_of(&answer);
                     let refusal = Refusal::from_answer(permission, &code, &message, answer.status);
@@ -105,7 +108,7 @@ impl Signed {
             }
             tokio::time::sleep(wait.unwrap_or_else(|| backoff(attempt)).min(BACKOFF_MAX)).await;
         }
-        self.budget.note(&last);
+        self.budget.failed(permission, &last);
         Err(last)
     }
 
@@ -213,6 +216,9 @@ fn error_of(answer: &Answer) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::{permissions, stub};
     use super::*;
 
     #[test]
@@ -234,6 +240,37 @@ mod tests {
         for attempt in 1..40 {
             let pause = backoff(attempt);
             assert!(pause >= BACKOFF / 2 && pause <= BACKOFF_MAX, "{attempt}: {pause:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn passing_trouble_is_tried_again_and_a_denial_is_not() {
+        let good = stub::answer(200, "", "{\"a\":1}");
+        let slow = stub::answer(400, "Retry-After: 0\r\n", "{\"__type\":\"ThrottlingException\"}");
+        let denied = stub::answer(400, "", "{\"__type\":\"AccessDeniedException\",\"message\":\"no\"}");
+        let broken = b"HTTP/1.1 200 x\r\nContent-Length: 80\r\n\r\n{".to_vec();
+        for (what, answers, expected, asked_max) in [
+            ("throttled once", vec![slow.clone(), good.clone()], Ok(()), 2),
+            ("cut off once", vec![broken, good.clone()], Ok(()), 2),
+            ("throttled for good", vec![slow], Err(GapReason::Throttled), ATTEMPTS_MAX as usize),
+            ("denied", vec![denied], Err(GapReason::Denied), 1),
+            ("not JSON", vec![stub::answer(200, "", "<html>")], Err(GapReason::ProviderFault), 1),
+        ] {
+            let (url, asked) = stub::serve(answers).await;
+            let session = stub::session(&url);
+            let got = session
+                .signed(&SSM, "eu-west-1")
+                .json_target(permissions::DESCRIBE_PARAMETERS, "AmazonSSM.DescribeParameters", &json!({}))
+                .await;
+            assert_eq!(got.as_ref().map(|_| ()).map_err(|refusal| refusal.reason), expected, "{what}");
+            let asked = asked.lock().unwrap();
+            assert_eq!(asked.len(), asked_max, "{what}");
+            assert!(
+                asked[0].contains("/eu-west-1/ssm/aws4_request") && asked[0].to_lowercase().contains("x-amz-security-token"),
+                "{}",
+                asked[0]
+            );
+            assert_eq!(session.wire().calls.all().get("ssm:DescribeParameters"), Some(&(asked.len() as u64)));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use overdue_core::{Gap, Target};
 use serde_json::{Value, json};
 
+use super::errors::listed;
 use super::paging::{Next, all_pages};
 use super::permissions;
 use super::session::Session;
@@ -25,7 +26,7 @@ pub(super) async fn by_arn(session: &Session, region: &str, resource_type: &str,
         );
         async move {
             let answer = service.json_target(permissions::GET_RESOURCES, "ResourceGroupsTaggingAPI_20170126.GetResources", &body).await?;
-            let resources = answer["ResourceTagMappingList"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let resources = listed(permissions::GET_RESOURCES, answer["ResourceTagMappingList"].as_array())?;
             let next = answer["PaginationToken"].as_str().map(str::to_owned);
             Ok((resources.iter().filter_map(read).collect(), Next::by_token(next)))
         }

@@ -11,6 +11,9 @@ use super::open::io_gap;
 use super::{Inner, names};
 use crate::Discovery;
 
+/// Folders in which other systems keep a history.
+const OTHER_HISTORIES: [(&str, &str); 3] = [(".hg", "Mercurial"), (".bzr", "Bazaar"), ("_darcs", "darcs")];
+
 /// What discovery found, and the `objects` folders of the repositories among it.
 pub(super) struct Discovered {
     pub(super) discovery: Discovery,
@@ -36,7 +39,8 @@ pub(super) fn discover(inner: &Inner) -> Discovered {
     if reads(MachineRead::Git) || reads(MachineRead::Files) {
         let roots = roots(inner, &listing, &mut found);
         if reads(MachineRead::Git) {
-            let mut repositories = Repositories { inner, listing: &listing, places: BTreeMap::new(), gaps: Vec::new() };
+            let mut repositories =
+                Repositories { inner, listing: &listing, places: BTreeMap::new(), gaps: Vec::new(), remarks: Vec::new() };
             for root in &roots {
                 // Where files are read too, their listing says which folders could not be opened.
                 repositories.look_under(root, !reads(MachineRead::Files));
@@ -51,6 +55,7 @@ pub(super) fn discover(inner: &Inner) -> Discovered {
                 }
             }
             found.gaps.append(&mut repositories.gaps);
+            found.remarks.append(&mut repositories.remarks);
             for (common, place) in repositories.places {
                 objects.insert(common.join("objects").canonicalize().unwrap_or_else(|_| common.join("objects")));
                 found.targets.push(facts.target(TargetKind::Repository, names::name_of(&place)));
@@ -150,6 +155,7 @@ struct Repositories<'a> {
     /// By common folder, canonical: so a worktree, a link and the main work tree are one.
     places: BTreeMap<PathBuf, PathBuf>,
     gaps: Vec<Gap>,
+    remarks: Vec<String>,
 }
 
 impl Repositories<'_> {
@@ -167,7 +173,12 @@ impl Repositories<'_> {
             let path = entry.path();
             if path.file_name().is_some_and(|name| name == ".git") {
                 self.add(path, git::look_at_dot_git(path));
-            } else if entry.file_type().is_some_and(|kind| kind.is_dir()) && git::is_bare(path) {
+            } else if !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+                continue;
+            } else if let Some((_, system)) = OTHER_HISTORIES.iter().find(|(name, _)| path.file_name().is_some_and(|found| found == *name))
+            {
+                self.remarks.push(format!("{} holds a history of {system}, which was not read: only git's is", names::name_of(path)));
+            } else if git::is_bare(path) {
                 self.add(path, git::common_dir(path));
             }
         }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use lettre::address::{Address, Envelope};
 use lettre::message::header::{ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
-use overdue_core::Code;
+use overdue_core::{Code, Owner};
 use sha2::{Digest, Sha256};
 
 use crate::clean::{header_text, visible};
@@ -136,8 +136,8 @@ pub fn build_mail(parts: &MailParts<'_>) -> Result<Mail, MailError> {
         .singlepart(part(ContentType::TEXT_PLAIN, parts.text)?)
         .singlepart(part(ContentType::TEXT_HTML, parts.html)?);
     let message = Message::builder()
-        .from(Mailbox::new(name(parts.from_name), from))
-        .to(Mailbox::new(name(parts.to_name), to))
+        .from(Mailbox::new(name(parts.from_name, parts.from), from))
+        .to(Mailbox::new(name(parts.to_name, parts.to), to))
         .subject(header_text(parts.subject, SUBJECT_CHARS_MAX))
         .message_id(Some(parts.message_id.to_owned()))
         .date(parts.date.into())
@@ -164,10 +164,15 @@ fn part(kind: ContentType, text: &str) -> Result<SinglePart, MailError> {
     Ok(SinglePart::builder().header(kind).body(body))
 }
 
-/// A display name without anything that could end it: quotes, brackets and what is active are gone.
-fn name(text: &str) -> Option<String> {
-    let text: String =
-        visible(text, NAME_CHARS_MAX).chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '>' | '@' | ',' | ';' | ':')).collect();
+/// A display name without anything that could end it: quotes, brackets and what is active are gone. None where the name
+/// only says the address again.
+fn name(text: &str, address: &str) -> Option<String> {
+    let owner = Owner { name: text.to_owned(), address: Some(address.to_owned()) };
+    let text = crate::words::person(&owner);
+    if text.eq_ignore_ascii_case(address) {
+        return None;
+    }
+    let text: String = visible(&text, NAME_CHARS_MAX).chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '>' | '@' | ',' | ';' | ':')).collect();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then_some(text)
 }

@@ -204,7 +204,8 @@ fn evidence(source: &str, hours: i64) -> Evidence {
 }
 
 fn account(id: &str, name: &str) -> Account {
-    let contacts = vec![Contact { address: "platform@example.com".into(), name: "Platform".into(), source: "account mail".into(), root_only: false }];
+    let contacts =
+        vec![Contact { address: "platform@example.com".into(), name: "Platform".into(), source: "account mail".into(), root_only: false }];
     Account { provider: ProviderKind::Aws, id: AccountId::new(id), name: name.into(), tags: BTreeMap::new(), contacts }
 }
 

@@ -15,6 +15,7 @@ use gix_object::{CommitRefIter, Kind, TagRefIter, TreeRefIter};
 use jiff::Timestamp;
 use overdue_core::{Gap, GapReason, Placement};
 
+use super::idset::{IdSet, Wanted};
 use super::{Repository, refs};
 
 /// Folders of all times in one walk. Large public repositories have some hundred thousand.
@@ -232,7 +233,7 @@ impl Paths {
 /// A walk over trees that looks for some blobs.
 struct Walk<'a> {
     repository: &'a Repository,
-    wanted: &'a HashSet<ObjectId>,
+    wanted: Wanted<'a>,
     paths: Paths,
     missing: u64,
     trees: usize,
@@ -244,8 +245,8 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Opens a root tree and every folder under it that was not seen, and calls for each wanted blob.
-    fn tree(&mut self, root: ObjectId, seen: &mut HashSet<(ObjectId, u32)>, work: &mut Work, mut found: impl FnMut(&oid, u32)) {
-        if self.stopped || !seen.insert((root, 0)) {
+    fn tree(&mut self, root: ObjectId, seen: &mut IdSet, work: &mut Work, mut found: impl FnMut(&oid, u32)) {
+        if self.stopped || !seen.insert(&root, 0) {
             return;
         }
         let folders_before = self.paths.nodes.len();
@@ -263,7 +264,7 @@ impl Walk<'_> {
                 };
                 if entry.mode.is_tree() {
                     let path = self.paths.number(folder, entry.filename);
-                    if seen.insert((entry.oid.to_owned(), path)) {
+                    if seen.insert(entry.oid, path) {
                         open.push((entry.oid.to_owned(), path));
                     }
                 } else if !entry.mode.is_commit() && self.wanted.contains(entry.oid) {
@@ -337,10 +338,17 @@ impl Repository {
         blobs: &HashSet<ObjectId>,
         work: &mut Work,
     ) -> (HashMap<ObjectId, Vec<Placement>>, Option<Gap>) {
-        let mut walk =
-            Walk { repository: self, wanted: blobs, paths: Paths::new(), missing: history.unreadable, trees: 0, cut: None, stopped: false };
+        let mut walk = Walk {
+            repository: self,
+            wanted: Wanted::new(blobs),
+            paths: Paths::new(),
+            missing: history.unreadable,
+            trees: 0,
+            cut: None,
+            stopped: false,
+        };
         let mut at_tip: HashSet<(ObjectId, u32)> = HashSet::new();
-        let mut seen = HashSet::new();
+        let mut seen = IdSet::new();
         for tip in &history.tips {
             walk.tree(*tip, &mut seen, work, |id, path| {
                 at_tip.insert((id.to_owned(), path));

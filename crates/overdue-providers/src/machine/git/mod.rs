@@ -9,6 +9,7 @@
 //! what it could not see is in its gaps, each with what to do about it.
 
 mod history;
+mod idset;
 mod layout;
 mod loose;
 mod pack;
@@ -556,10 +557,11 @@ impl Repository {
     /// How many objects trees and commits name that are not here.
     fn kept_back(&self) -> u64 {
         let mut work = self.work();
-        let mut missing: HashSet<ObjectId> = HashSet::new();
+        let mut seen = idset::IdSet::new();
+        let mut missing = 0;
         let mut note = |id: &oid| {
-            if !self.contains(id) {
-                missing.insert(id.to_owned());
+            if seen.insert(id, 0) && !self.contains(id) {
+                missing += 1;
             }
         };
         for commit in self.history().commits() {
@@ -576,7 +578,7 @@ impl Repository {
             }
         });
         self.give_back(work);
-        missing.len() as u64
+        missing
     }
 
     /// Calls for every object of a kind, in packs and loose, alternates included. Some may come twice.

@@ -285,6 +285,57 @@ async fn mutated_packs() {
     }
 }
 
+/// Commits, trees and tags that are none.
+#[tokio::test]
+async fn objects_that_make_no_sense() {
+    let sandbox = Sandbox::new();
+    sandbox.init("repo");
+    let commit = sandbox.add("repo", "a.txt", "secret-in-a\n");
+    let blob = sandbox.git("repo", "rev-parse HEAD:a.txt");
+    let tree = sandbox.git("repo", "rev-parse HEAD^{tree}");
+    let commits = [
+        String::new(),
+        "tree\n".to_owned(),
+        format!("tree {blob}\nauthor x\ncommitter y\n\na blob for a tree"),
+        format!(
+            "tree {tree}\nparent {tree}\nauthor A <a> 99999999999999999999 +9999\ncommitter A <a> -99999999999999999999 -9999\n\ndates"
+        ),
+        format!("tree {tree}\nparent {commit}\nauthor <<<>>>\u{1b}[31m <a@b\u{202e}> 1700000000 +0000\ncommitter \n\nnames"),
+        format!("tree {tree}\nauthor {} <a@b> 1700000000 +0000\ncommitter A <a@b> 1700000000 +0000\n\nlong", "x".repeat(1 << 20)),
+        format!("tree {}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nno tree", "12".repeat(20)),
+        "tree \u{0}\u{0}\u{0}".to_owned(),
+    ];
+    let mut ids: Vec<String> = commits.iter().map(|text| sandbox.hash_object("repo", "commit", text.as_bytes())).collect();
+    let raw = |hex: &str| -> Vec<u8> { (0..20).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex")).collect() };
+    let trees: [Vec<u8>; 5] = [
+        b"100644 a.txt\0short".to_vec(),
+        b"garbage".to_vec(),
+        [b"100644 ../../../etc/passwd\0".to_vec(), raw(&blob), b"40000 .git\0".to_vec(), raw(&tree)].concat(),
+        [b"100644 \0".to_vec(), raw(&blob), b"100644 a\nb\0".to_vec(), raw(&blob)].concat(),
+        [b"160000 sub\0".to_vec(), raw(&commit), b"120000 link\0".to_vec(), raw(&blob)].concat(),
+    ];
+    for bytes in &trees {
+        let tree = sandbox.hash_object("repo", "tree", bytes);
+        let text = format!("tree {tree}\nparent {commit}\nauthor A <a@b> 1800000000 +0000\ncommitter A <a@b> 1800000000 +0000\n\nodd tree");
+        ids.push(sandbox.hash_object("repo", "commit", text.as_bytes()));
+    }
+    let tag = sandbox.hash_object("repo", "tag", b"object garbage\ntype commit");
+    let itself = sandbox.hash_object("repo", "tag", format!("object {tag}\ntype tag\ntag t\ntagger\n\nm").as_bytes());
+    for (number, id) in ids.iter().chain([&tag, &itself, &blob, &tree]).enumerate() {
+        fs::write(sandbox.path(&format!("repo/.git/refs/heads/odd{number}")), format!("{id}\n")).expect("written");
+    }
+    let machine = sandbox.machine(&["repo"], &[MachineRead::Git]);
+    let seen = see(&machine).await;
+    assert_eq!(seen.ids().len(), 2 + ids.len() + 2);
+    assert!(seen.gaps.iter().all(|gap| gap.reason == GapReason::Corrupt && gap.detail.contains("that is not there")), "{:#?}", seen.gaps);
+    let wanted: Vec<&str> = ids.iter().chain([&tag, &itself, &blob]).map(String::as_str).collect();
+    let (placed, gaps) = place(&machine, &seen, &wanted).await;
+    assert!(gaps.iter().all(|gap| gap.reason == GapReason::Corrupt), "{gaps:#?}");
+    let blob_places = placed.last().expect("the blob's");
+    assert!(blob_places.iter().any(|place| place.path == "a.txt" && !place.commit.is_empty() && place.at_tip), "{blob_places:#?}");
+    assert!(placed.iter().flatten().all(|place| place.author.chars().count() < 600));
+}
+
 /// Trees of trees of trees, each ten times the next: ten to the twelfth folders in a few kB.
 #[tokio::test]
 async fn a_bomb_of_trees() {

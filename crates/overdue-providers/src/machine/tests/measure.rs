@@ -114,3 +114,78 @@ async fn fifty_thousand_commits() {
         say(format!("{state}: again in {:?}, {:.2} s of CPU", start.elapsed(), cpu() - before));
     }
 }
+
+/// The most memory this process has had so far, and has now.
+fn memory() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let lines = status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS"));
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(", ")
+}
+
+/// `OVERDUE_MEASURE=/some/path`: all repositories and files there, read; repositories compared with what git says.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "reads the path in OVERDUE_MEASURE"]
+async fn a_path_of_yours() {
+    let path = std::env::var_os("OVERDUE_MEASURE").map(PathBuf::from).expect("OVERDUE_MEASURE");
+    let say = |text: String| std::io::stderr().write_all(format!("{text}\n").as_bytes()).expect("a terminal");
+    let audit = MachineAudit { paths: vec![path], read: [MachineRead::Git, MachineRead::Files].into() };
+    let machine = Machine::new(audit, MachineFacts { host: "host".into(), ..MachineFacts::default() });
+    let (start, before) = (Instant::now(), cpu());
+    let found = machine.discover().await;
+    say(format!("{} targets in {:?}, {:.2} s of CPU", found.targets.len(), start.elapsed(), cpu() - before));
+    for gap in &found.gaps {
+        say(format!("{gap:?}"));
+    }
+    for target in &found.targets {
+        let (start, before) = (Instant::now(), cpu());
+        let (mut cursor, mut artifacts, mut gaps, mut listing) = (None, Vec::new(), Vec::new(), 0.0);
+        let mut bytes = 0;
+        loop {
+            let listed_from = cpu();
+            let page = machine.artifacts(target, cursor.as_ref()).await;
+            listing += cpu() - listed_from;
+            gaps.extend(page.gaps);
+            for Listed { artifact, .. } in page.items {
+                match machine.fetch(target, &artifact).await {
+                    Ok(body) => match bytes_of(body) {
+                        Ok(body) => bytes += body.len(),
+                        Err(gap) => gaps.push(*gap),
+                    },
+                    Err(gap) => gaps.push(gap),
+                }
+                artifacts.push(artifact);
+            }
+            if artifacts.len() % 65536 < 4096 {
+                say(format!("{} listed, {}", artifacts.len(), memory()));
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let spent = format!("{:?}, {:.2} s of CPU, {listing:.2} of them listing", start.elapsed(), cpu() - before);
+        say(format!("{}: {} artifacts, {:.0} MB in {spent}", target.id(), artifacts.len(), bytes as f64 / 1e6));
+        say(memory());
+        for gap in gaps.iter().take(5) {
+            say(format!("  {gap:?}"));
+        }
+        if target.kind == TargetKind::Repository {
+            let output = Command::new("git")
+                .args(["-c", "safe.directory=*", "-C", &target.name, "cat-file", "--batch-all-objects", "--batch-check"])
+                .output()
+                .expect("git runs");
+            let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+            let expected: BTreeSet<&str> =
+                lines.lines().filter(|line| !line.contains(" tree ")).filter_map(|line| line.split(' ').next()).collect();
+            let listed: BTreeSet<&str> =
+                artifacts.iter().filter_map(|artifact| artifact.id.name.rsplit_once('#').map(|(_, id)| id)).collect();
+            say(format!("  git lists {}, same: {}", expected.len(), expected == listed));
+            let ids: Vec<ArtifactId> = artifacts.iter().step_by(artifacts.len() / 10 + 1).map(|artifact| artifact.id.clone()).collect();
+            let (start, before) = (Instant::now(), cpu());
+            let (placed, gaps) = machine.place(target, &ids).await;
+            let nowhere = placed.values().filter(|places| places[0].commit.is_empty()).count();
+            say(format!("  {} placed in {:?}, {:.2} s of CPU, {nowhere} nowhere, {gaps:?}", placed.len(), start.elapsed(), cpu() - before));
+            say(memory());
+        }
+    }
+}

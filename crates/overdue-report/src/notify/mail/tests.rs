@@ -77,6 +77,17 @@ fn an_address_is_plain_or_none() {
 }
 
 #[test]
+fn a_name_that_says_the_address_again_is_left_out() {
+    let to = |name: &str| {
+        let text = String::from_utf8(build_mail(&MailParts { to_name: name, ..parts() }).expect("a mail").bytes().to_vec()).expect("ASCII");
+        text.lines().find_map(|line| line.strip_prefix("To: ")).expect("a line").to_owned()
+    };
+    assert_eq!(to("ann@example.com"), "ann@example.com");
+    assert_eq!(to("Ann Lee <ann@example.com>"), "\"Ann Lee\" <ann@example.com>");
+    assert_eq!(to("Ann <bob@example.org>, \"x\""), "\"Ann bobexample.org x\" <ann@example.com>");
+}
+
+#[test]
 fn a_message_id_is_one_or_none() {
     for bad in ["", "x@y", "<x>", "<x@y", "<x@y>\r\nBcc: a@b.c", "<x y@z>", "<x@y@z>", "<@y>", "<x@>", "<ä@y>"] {
         assert!(matches!(build_mail(&MailParts { message_id: bad, ..parts() }), Err(MailError::MessageId { .. })), "{bad:?}");
