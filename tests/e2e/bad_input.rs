@@ -147,7 +147,7 @@ fn stores_that_cannot_be_used_are_refused_with_the_mend() {
 }
 
 /// Runs SQL with Python's own SQLite, a second opinion on what the store wrote.
-pub fn sqlite(path: &std::path::Path, sql: &str) -> String {
+fn sqlite(path: &std::path::Path, sql: &str) -> String {
     let output = std::process::Command::new("python3")
         .args(["-c", "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nfor s in sys.argv[2].split(';'):\n    for r in c.execute(s): print('|'.join(map(str, r)))\nc.commit()"])
         .arg(path)

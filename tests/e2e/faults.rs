@@ -10,7 +10,7 @@ fn faults_of_a_provider_are_named_gaps() {
     let mut home = Home::new();
     let world = World::seed("weekly", home.folder.path());
     world.ambient(&mut home);
-    let job = one_account_job(&world, &home);
+    let job = one_account_job(&world, &home, "");
     let job = job.to_str().expect("a path").to_owned();
     let mut runs = 0;
     let mut audit = |fault: Option<Value>| -> (i32, Value) {

@@ -70,6 +70,20 @@ impl Server {
         Self::spawn(command, script)
     }
 
+    /// Starts MiniStack, which wants its port beforehand and tells by its health page when it is up.
+    pub fn ministack() -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        let mut command = python();
+        command.args(["-c", "import sys; from ministack.app import main; sys.exit(main())"]);
+        command.envs([("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &port.to_string()), ("EDGE_PORT", &port.to_string())]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("python3");
+        let server = Self { child, address: format!("http://127.0.0.1:{port}") };
+        wait_until("MiniStack", READY_MAX, || {
+            TcpStream::connect(server.socket()).is_ok() && http(server.socket(), "GET", "/_ministack/health", "").0 == 200
+        });
+        server
+    }
+
     fn spawn(mut command: Command, name: &str) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("python3");
         let out = child.stdout.take().expect("its output");

@@ -237,7 +237,7 @@ pub fn assert_credentials(answers: &Value, report: &Value) {
 }
 
 /// A job over one member account and one region, for tests that run it many times.
-pub fn one_account_job(world: &World, home: &Home) -> PathBuf {
+pub fn one_account_job(world: &World, home: &Home, more: &str) -> PathBuf {
     let text = format!(
         r#"name = "one-account"
 [[audit]]
@@ -248,6 +248,7 @@ objects = {{ include = ["s3://**"], size_max = "64 MiB" }}
 [letters]
 security = "security@acme.example"
 from = "overdue@acme.example"
+{more}
 "#,
         world.answers["role"].as_str().expect("a role"),
         world.answers["external_id"].as_str().expect("an id"),

@@ -70,12 +70,21 @@ pub(crate) enum Command {
     /// The report of the newest run again, from what is stored
     Report(ReportArgs),
     /// The exact permissions the audit needs
-    #[command(after_help = "Example:\n  overdue permissions aws > overdue-audit-policy.json")]
+    #[command(
+        after_help = "Examples:\n  overdue permissions aws > overdue-audit-policy.json        for the audit role in each account\n  \
+                            overdue permissions aws --hub > overdue-hub-policy.json    for whoever starts the audit"
+    )]
     Permissions {
         /// Provider
         provider: PermissionsOf,
-        /// Also print why each permission is needed
+        /// For whoever starts an audit of several accounts: finding them, and becoming the audit role in each
         #[arg(long)]
+        hub: bool,
+        /// Name of that role
+        #[arg(long, default_value = "overdue-audit", requires = "hub", value_name = "NAME")]
+        role: String,
+        /// Print a list with reasons instead of a policy
+        #[arg(long, conflicts_with = "hub")]
         explain: bool,
     },
     /// Print a completion script for a shell

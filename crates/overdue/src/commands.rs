@@ -60,7 +60,7 @@ pub(crate) async fn run(typed: Typed) -> Result<Exit> {
         Command::Findings(args) => lists::findings(args).await,
         Command::Runs(args) => lists::runs(args).await,
         Command::Report(args) => report(args).await,
-        Command::Permissions { provider: PermissionsOf::Aws, explain } => permissions(explain),
+        Command::Permissions { provider: PermissionsOf::Aws, hub, role, explain } => permissions(hub.then_some(role.as_str()), explain),
         Command::Completions { shell } => completions(shell),
     }
 }
@@ -611,8 +611,10 @@ fn check_templates(folder: Option<&Path>) -> Result<Exit> {
     Ok(Exit::CouldNotRun)
 }
 
-fn permissions(explain: bool) -> Result<Exit> {
-    if explain {
+fn permissions(hub: Option<&str>, explain: bool) -> Result<Exit> {
+    if let Some(role) = hub {
+        say(&format!("{}\n", overdue_providers::aws::hub_policy_json(role)))?;
+    } else if explain {
         let mut text = String::new();
         for permission in overdue_providers::aws::PERMISSIONS {
             text.push_str(&format!("{:44} {}\n", permission.action, permission.why));

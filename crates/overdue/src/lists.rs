@@ -73,7 +73,7 @@ pub(crate) async fn runs(args: RunsArgs) -> Result<Exit> {
 
 /// Columns wide enough for what is in them; a column is a path into the row, and a list on the way is joined.
 fn table(rows: &[Value], columns: &[&str]) -> String {
-    let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|name| name.replace('.', " ").replace('_', " ")).collect()];
+    let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|name| name.replace(['.', '_'], " ")).collect()];
     lines.extend(rows.iter().map(|row| columns.iter().map(|path| cell(row, path)).collect()));
     let widths: Vec<usize> = (0..columns.len())
         .map(|column| lines.iter().map(|line| line.get(column).map_or(0, |cell| cell.chars().count())).max().unwrap_or(0))

@@ -16,7 +16,9 @@ const OCCURRENCES_MAX: usize = 10_000;
 /// Parses five cron fields.
 pub(crate) fn parse(text: &str) -> Result<Cron, String> {
     CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(text).map_err(|error| {
-        format!("is not a cron line: \"{text}\": {error}; write five fields (minute hour day month weekday), such as \"0 7 * * MON\"")
+        let why = error.to_string();
+        let why = why.trim_end_matches('.');
+        format!("is not a cron line: \"{text}\": {why}; write five fields (minute hour day month weekday), such as \"0 7 * * MON\"")
     })
 }
 

@@ -19,7 +19,7 @@ use url::{Host, Url};
 
 use super::calls::{Calls, DOWNLOAD_BYTES, DOWNLOADS};
 use super::errors::{Refusal, mend_of, plain};
-use super::{signed, stream};
+use super::{permissions, signed, stream};
 use crate::Body;
 
 /// Up to this size a download is held in memory, so that a broken one can be tried again.
@@ -33,6 +33,8 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// A download may take this long, and a second more for each 64 KiB.
 const DOWNLOAD_TIME_MAX: Duration = Duration::from_secs(60);
+/// The names of this machine to itself.
+const THIS_MACHINE: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 /// Hosts of AWS's own end like this.
 const AWS_SUFFIXES: [&str; 2] = [".amazonaws.com", ".amazonaws.com.cn"];
 
@@ -57,7 +59,12 @@ pub(super) struct Link {
 impl Http {
     pub(super) fn new(endpoints: impl IntoIterator<Item = String>, private_addresses: bool) -> Self {
         let hosts = endpoints.into_iter().filter_map(|url| Url::parse(&url).ok()?.host_str().map(str::to_ascii_lowercase));
-        Self { configured: hosts.collect(), private_addresses, held_bytes_max: HELD_BYTES_MAX, client: OnceLock::new() }
+        let mut configured: BTreeSet<String> = hosts.collect();
+        // An emulator on this machine may call itself by another of its names.
+        if THIS_MACHINE.iter().any(|name| configured.contains(*name)) {
+            configured.extend(THIS_MACHINE.map(str::to_owned));
+        }
+        Self { configured, private_addresses, held_bytes_max: HELD_BYTES_MAX, client: OnceLock::new() }
     }
 
     pub(super) fn client(&self) -> Result<&reqwest::Client, Refusal> {
@@ -164,7 +171,13 @@ async fn begin(client: &reqwest::Client, url: &Url, calls: &Calls) -> Result<req
         false => format!("the download link answers with HTTP status {}", status.as_u16()),
     };
     let again = status.is_server_error() || status.as_u16() == 429;
-    Err((Refusal::new(reason, detail, mend_of(reason)), again))
+    let mut refusal = Refusal::new(reason, detail, mend_of(reason));
+    if reason == GapReason::Denied {
+        // The link itself grants the read; what can still forbid it stands between us and S3.
+        refusal.permission = permissions::GET_OBJECT.action;
+        refusal.mend = "Let the proxy, or the policy of the VPC's S3 endpoint, allow reads of Lambda's own buckets".to_owned();
+    }
+    Err((refusal, again))
 }
 
 fn broken_off(reason: GapReason, why: String) -> Refusal {
@@ -350,6 +363,7 @@ mod tests {
             "https://awslambda-eu-west-1-tasks.s3.eu-west-1.amazonaws.com/snapshots/x?X-Amz-Signature=1",
             "https://prod-04.s3.cn-north-1.amazonaws.com.cn/x",
             "http://127.0.0.1:9999/code",
+            "http://localhost:9999/code",
             "https://s3.vpce.example/x",
         ] {
             assert!(http.check(good).is_ok(), "{good}");
@@ -364,6 +378,7 @@ mod tests {
             "https://user:pw@x.s3.amazonaws.com/x",
             "https://x.s3.amazonaws.com:8443/x",
             "https://127.0.0.2/x",
+            "http://localhost.evil.example/x",
             "ftp://127.0.0.1/x",
             "file:///etc/passwd",
             "s3://bucket/key",

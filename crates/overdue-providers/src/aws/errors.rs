@@ -222,7 +222,10 @@ fn mend_of_credentials(code: &str) -> &'static str {
         }
         "RequestTimeTooSkewed" => "This machine's clock is wrong: set it and run once more",
         "SignatureDoesNotMatch" | "InvalidSignatureException" => "The secret does not belong to its key id: check both and run once more",
-        _ => "AWS does not know these credentials (deleted, switched off, or of another partition): use others and run once more",
+        _ => {
+            "AWS does not know these credentials here: deleted, switched off, of another partition, or in a region the account has not \
+             enabled; use others, or leave the region out of the job"
+        }
     }
 }
 

@@ -179,27 +179,25 @@ impl Hub {
         }
     }
 
+    /// The session of a target's account, or the gap that its whole account is.
+    async fn session_of(&self, target: &Target) -> Result<Arc<Session>, Gap> {
+        self.session(&target.account).await.map_err(|refusal| refusal.open_gap(target, format!("account {}", target.account)))
+    }
+
     async fn credentials_of(&self, target: &Target, cursor: Option<&Cursor>) -> Result<Page<Credential>, Gap> {
-        let session =
-            self.session(&target.account).await.map_err(|refusal| refusal.open_gap(target, format!("account {}", target.account)))?;
         match target.kind {
-            TargetKind::Iam => Ok(iam::page(self, &session, target, cursor).await),
-            TargetKind::Secrets => Ok(secrets::list(&session, target).await),
-            TargetKind::Parameters => Ok(parameters::list(&session, target).await),
+            TargetKind::Iam => Ok(iam::page(self, &*self.session_of(target).await?, target, cursor).await),
+            TargetKind::Secrets => Ok(secrets::list(&*self.session_of(target).await?, target).await),
+            TargetKind::Parameters => Ok(parameters::list(&*self.session_of(target).await?, target).await),
             _ => Ok(Page::default()),
         }
     }
 
     async fn artifacts_of(&self, target: &Target, cursor: Option<&Cursor>) -> Result<Page<Listed>, Gap> {
         match target.kind {
-            TargetKind::Functions | TargetKind::Objects => {}
-            _ => return Ok(Page::default()),
-        }
-        let session =
-            self.session(&target.account).await.map_err(|refusal| refusal.open_gap(target, format!("account {}", target.account)))?;
-        match target.kind {
-            TargetKind::Functions => Ok(functions::page(self, &session, target, cursor).await),
-            _ => Ok(objects::page(self, &session, target, cursor).await),
+            TargetKind::Functions => Ok(functions::page(self, &*self.session_of(target).await?, target, cursor).await),
+            TargetKind::Objects => Ok(objects::page(self, &*self.session_of(target).await?, target, cursor).await),
+            _ => Ok(Page::default()),
         }
     }
 

@@ -62,7 +62,7 @@ fn credential(session: &Session, region: &Region, parameter: &Value) -> Option<C
         None => IssuedAt::Untold,
     };
     let mut notes = Vec::new();
-    if let Some(user) = parameter["LastModifiedUser"].as_str().filter(|user| !user.is_empty()) {
+    if let Some(user) = parameter["LastModifiedUser"].as_str().filter(|user| user.starts_with("arn:")) {
         notes.push(format!("last changed by {user}"));
     }
     if let Some(version) = parameter["Version"].as_i64().filter(|version| *version > 1) {

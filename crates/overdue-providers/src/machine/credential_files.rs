@@ -8,7 +8,7 @@ use globset::GlobBuilder;
 use overdue_core::{Artifact, ArtifactKind, Gap, TargetId};
 
 use super::files::{Skips, artifact};
-use super::open::io_gap;
+use super::open::{Links, io_gap, open_regular};
 use super::places::{Base, MOVED, Moves, PLACES, is_harmless_ssh};
 use super::{FILE_BYTES_MAX, Facts, names};
 
@@ -23,8 +23,17 @@ pub(super) fn list(target: &TargetId, facts: &Facts, skips: &Skips) -> (Vec<Arti
     let mut found: Found<'_> = BTreeMap::new();
     let mut gaps = BTreeMap::new();
     for (tool, base, pattern) in PLACES {
-        let Some(base) = folder(*base, facts) else { continue };
-        look(&base, pattern, tool, &mut found, &mut gaps, target);
+        let Some(folder) = folder(*base, facts) else { continue };
+        if *base == Base::Root {
+            let (mut readable, mut refused) = (Found::new(), BTreeMap::new());
+            look(&folder, pattern, tool, &mut readable, &mut refused, target);
+            readable.retain(|path, _| open_regular(path, Links::Follow).is_ok());
+            for (path, (found_at, tools)) in readable {
+                found.entry(path).or_insert_with(|| (found_at, Vec::new())).1.extend(tools);
+            }
+        } else {
+            look(&folder, pattern, tool, &mut found, &mut gaps, target);
+        }
     }
     for (variable, tool, moves) in MOVED {
         let Some(value) = facts.variable(variable).filter(|value| !value.is_empty()) else { continue };

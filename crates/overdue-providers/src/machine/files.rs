@@ -32,7 +32,7 @@ impl Skips {
     /// The program's own folders, under the names they have and the ones they really have.
     pub(super) fn new(own: &[PathBuf]) -> Self {
         let mut all = own.to_vec();
-        all.extend(own.iter().filter_map(|path| path.canonicalize().ok()));
+        all.extend(own.iter().filter_map(|path| real(path)));
         all.sort();
         all.dedup();
         Self(Arc::new(all))
@@ -42,6 +42,15 @@ impl Skips {
     pub(super) fn holds(&self, path: &Path) -> bool {
         self.0.iter().any(|own| path.starts_with(own))
     }
+}
+
+/// The real path of something that may not be there yet: that of the nearest folder above it that is.
+fn real(path: &Path) -> Option<PathBuf> {
+    path.ancestors().find_map(|above| {
+        let found = if above.as_os_str().is_empty() { Path::new(".") } else { above }.canonicalize().ok()?;
+        let rest = path.strip_prefix(above).ok()?;
+        Some(if rest.as_os_str().is_empty() { found } else { found.join(rest) })
+    })
 }
 
 /// A walk in the order of names, folder by folder; so a path tells where it stands.

@@ -38,7 +38,7 @@ use open::Links;
 /// A file longer than this is a gap: at 60 MB/s more than half a minute, and far above any text.
 const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Objects kept in memory because others are built on them, over all repositories.
-const BASES_BYTES_MAX: usize = 96 * 1024 * 1024;
+const BASES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Repositories kept open. More than are looked at in the same moment.
 const REPOSITORIES_MAX: usize = 32;
 /// Listings of files kept between two pages.

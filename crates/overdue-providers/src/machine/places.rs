@@ -13,7 +13,8 @@ pub(super) enum Base {
     Config,
     /// `$XDG_DATA_HOME`, or `~/.local/share`.
     Data,
-    /// The file system's root.
+    /// The file system's root: the machine's own. Looked at where the user who runs the program may read it; what that user
+    /// may not read is kept as it should be.
     Root,
 }
 
@@ -93,7 +94,6 @@ pub(super) const PLACES: &[Place] = &[
     ("kubeadm", Root, "etc/kubernetes/*.conf"),
     ("Docker", Home, ".docker/config.json"),
     ("Docker", Home, ".dockercfg"),
-    ("Docker", Root, "root/.docker/config.json"),
     ("Podman", Config, "containers/auth.json"),
     ("Helm", Config, "helm/repositories.yaml"),
     ("Helm", Config, "helm/registry/config.json"),

@@ -172,7 +172,8 @@ fn name(text: &str, address: &str) -> Option<String> {
     if text.eq_ignore_ascii_case(address) {
         return None;
     }
-    let text: String = visible(&text, NAME_CHARS_MAX).chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '>' | '@' | ',' | ';' | ':')).collect();
+    let text: String =
+        visible(&text, NAME_CHARS_MAX).chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '>' | '@' | ',' | ';' | ':')).collect();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then_some(text)
 }

@@ -158,7 +158,7 @@ impl<'v, 't> Fields<'v, 't> {
     pub(crate) fn finish(self, problems: &mut Problems<'_>, of: &str) {
         for (key, _) in self.table.iter() {
             let name: &str = key.get_ref().as_ref();
-            if self.taken.iter().any(|known| *known == name) {
+            if self.taken.contains(&name) {
                 continue;
             }
             problems.add(key.span().start, format!("unknown field `{name}` in {of}{}", suggestion(name, &self.taken)));

@@ -98,16 +98,39 @@ send = { smtp = { host = "mail", password = "x", user = "u" } }
         expect![[r#"
             jobs/x.toml:2: `name` may hold letters, digits, `-` and `_`, at most 64
             jobs/x.toml:3: unknown field `shedule` in the job; did you mean `schedule`?
-            jobs/x.toml:4: `schedule` is not a cron line: "0 25 * * MON": Component error: value 25 is out of bounds (0..=23); write five fields (minute hour day month weekday), such as "0 7 * * MON"
+            jobs/x.toml:4: `schedule` is not a cron line: "0 25 * * MON": Component error: Number out of bounds; write five fields (minute hour day month weekday), such as "0 7 * * MON"
             jobs/x.toml:5: `Europe/Berlinn` is not a time zone of the IANA database; write one such as "Europe/Berlin" or "UTC"
             jobs/x.toml:6: `deadline` must be a time such as "90d", "6h", "30m"; not "6 parsecs"
             jobs/x.toml:9: provider `awz` is not in this version; did you mean `aws`?
-        "#]],
+            jobs/x.toml:13: `123` is not an AWS account id: it has 12 digits, in quotes
+            jobs/x.toml:14: `eu-west` is not an AWS region; write one such as "eu-west-1"
+            jobs/x.toml:15: `iams` cannot be read; did you mean `iam`?
+            jobs/x.toml:15: `logs` is not read by this version; take it out of `read`
+            jobs/x.toml:16: `s3://[a` is not a glob: unclosed character class; missing ']'
+            jobs/x.toml:16: `size_max` must be a size such as "2 GiB" or "500 MB"; not "2 gib"
+            jobs/x.toml:19: `aws.iam-acces-key` is no credential kind; did you mean `aws.iam-access-key`?
+            jobs/x.toml:19: `default` counts in whole days; write "90d", not "90h"
+            jobs/x.toml:20: an exemption needs a `reason`
+            jobs/x.toml:22: `until` must be a date such as 2027-03-31 (no quotes): the last day it holds
+            jobs/x.toml:25: `weakly` is no period; did you mean `weekly`?
+            jobs/x.toml:26: a password does not belong in a job file; name a `password_file` or a variable in `password_env`
+            jobs/x.toml:26: `smtp` names a `user` but no `password_file` or `password_env`"#]],
     );
 }
 
 #[test]
 fn an_empty_file_and_a_broken_one() {
-    complaints("", expect![[""]]);
-    complaints("name = \n", expect![[""]]);
+    complaints(
+        "",
+        expect![[r#"
+        jobs/x.toml:1: a job needs a `name`, such as name = "weekly-audit"
+        jobs/x.toml:1: a job needs at least one [[audit]] with a `provider`"#]],
+    );
+    complaints(
+        "name = \n",
+        expect![[r#"
+        jobs/x.toml:1: this is not TOML: string values must be quoted, expected literal string
+        jobs/x.toml:1: `name` may hold letters, digits, `-` and `_`, at most 64
+        jobs/x.toml:1: a job needs at least one [[audit]] with a `provider`"#]],
+    );
 }

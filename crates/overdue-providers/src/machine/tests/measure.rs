@@ -155,9 +155,6 @@ async fn a_path_of_yours() {
                 }
                 artifacts.push(artifact);
             }
-            if artifacts.len() % 65536 < 4096 {
-                say(format!("{} listed, {}", artifacts.len(), memory()));
-            }
             cursor = page.next;
             if cursor.is_none() {
                 break;
