@@ -6,14 +6,14 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// One user's folders on one machine.
-pub struct Home {
+pub(crate) struct Home {
     /// Everything of the test.
-    pub folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     environment: Vec<(String, String)>,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("overdue-e2e-").tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("home")).expect("a home");
         std::fs::create_dir(folder.path().join("work")).expect("a work folder");
@@ -21,7 +21,7 @@ impl Home {
     }
 
     /// Points the program at an AWS emulator, as an account's administrator.
-    pub fn with_aws(mut self, endpoint: &str, key_id: &str, secret: &str) -> Self {
+    pub(crate) fn with_aws(mut self, endpoint: &str, key_id: &str, secret: &str) -> Self {
         for (name, value) in
             [("AWS_ENDPOINT_URL", endpoint), ("AWS_ACCESS_KEY_ID", key_id), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_REGION", "us-east-1")]
         {
@@ -30,26 +30,26 @@ impl Home {
         self
     }
 
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The folder the program runs in.
-    pub fn work(&self) -> PathBuf {
+    pub(crate) fn work(&self) -> PathBuf {
         self.path("work")
     }
 
     /// The store's file.
-    pub fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.path("home/.local/share/overdue/overdue.db")
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_overdue"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.path("home"));
         // A machine without credentials asks no metadata server in a test.
@@ -60,12 +60,12 @@ impl Home {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::from(self.command().args(arguments).output().expect("the program starts"))
     }
 
     /// Runs a command that prints JSON.
-    pub fn json(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(crate) fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let ran = self.run(arguments);
         let value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error} in {}\n{}", ran.out, ran.err));
         (ran.code, value)
@@ -73,10 +73,10 @@ impl Home {
 }
 
 /// How a command ended.
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Ran {
@@ -90,7 +90,7 @@ impl From<Output> for Ran {
 }
 
 /// Runs git with nothing of the machine's own configuration.
-pub fn git(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .current_dir(folder)
         .env_clear()
@@ -114,7 +114,7 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// Made-up text that looks like a secret: the same for the same seed, and nowhere in this repository as it is.
-pub fn made_up(seed: u64, alphabet: &str, length: usize) -> String {
+pub(crate) fn made_up(seed: u64, alphabet: &str, length: usize) -> String {
     let letters: Vec<char> = alphabet.chars().collect();
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d;
     (0..length)
@@ -128,9 +128,9 @@ pub fn made_up(seed: u64, alphabet: &str, length: usize) -> String {
 }
 
 /// Letters and digits.
-pub const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+pub(crate) const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A made-up Stripe key: a distinctive format without a checksum.
-pub fn stripe_key(seed: u64) -> String {
+pub(crate) fn stripe_key(seed: u64) -> String {
     format!("{}_{}_{}", "sk", "live", made_up(seed, ALNUM, 32))
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const READY_MAX: Duration = Duration::from_secs(60);
 
 /// The project's root folder.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project's root")
 }
 
@@ -32,7 +32,7 @@ fn packages() -> &'static Path {
         let done = base.join("installed.txt");
         if std::fs::read(&done).ok().as_deref() != Some(wanted.as_slice()) {
             let _ = std::fs::remove_dir_all(&folder);
-            eprintln!("installing the test servers into {} (once, about a minute)", folder.display());
+            let _ = writeln!(std::io::stderr(), "installing the test servers into {} (once, about a minute)", folder.display());
             let installed = Command::new("python3")
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore", "--target"])
                 .arg(&folder)
@@ -48,22 +48,22 @@ fn packages() -> &'static Path {
 }
 
 /// A Python command that sees the servers' packages.
-pub fn python() -> Command {
+pub(crate) fn python() -> Command {
     let mut command = Command::new("python3");
     command.env("PYTHONPATH", packages()).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
     command
 }
 
 /// A server process; it ends when this is dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// What it printed after `ready`: an address.
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl Server {
     /// Starts a script of `tests/servers` and waits until it prints `ready <address>`.
-    pub fn start(script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = python();
         command.arg(root().join("tests/servers").join(script)).args(arguments);
         command.envs(environment.iter().copied());
@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// Starts MiniStack, which wants its port beforehand and tells by its health page when it is up.
-    pub fn ministack() -> Self {
+    pub(crate) fn ministack() -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let mut command = python();
         command.args(["-c", "import sys; from ministack.app import main; sys.exit(main())"]);
@@ -122,12 +122,12 @@ impl Server {
     }
 
     /// `host:port` of the address.
-    pub fn socket(&self) -> &str {
+    pub(crate) fn socket(&self) -> &str {
         self.address.trim_start_matches("http://").trim_end_matches('/')
     }
 
     /// Sends one HTTP request; the answer's status and body.
-    pub fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub(crate) fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         http(self.socket(), method, path, body)
     }
 }
@@ -157,14 +157,14 @@ fn http(socket: &str, method: &str, path: &str, body: &str) -> (u16, String) {
 }
 
 /// Runs a Python script of `tests/servers` to its end.
-pub fn script(name: &str, arguments: &[&str]) -> String {
+pub(crate) fn script(name: &str, arguments: &[&str]) -> String {
     let output = python().arg(root().join("tests/servers").join(name)).args(arguments).output().expect("python3");
     assert!(output.status.success(), "{name} failed: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Waits until `ready` is true.
-pub fn wait_until(what: &str, limit: Duration, mut ready: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, limit: Duration, mut ready: impl FnMut() -> bool) {
     let start = Instant::now();
     while !ready() {
         assert!(start.elapsed() < limit, "{what} did not happen within {limit:?}");

@@ -9,16 +9,16 @@ use crate::program::Home;
 use crate::servers::{Server, script};
 
 /// A running emulator with a world in it.
-pub struct World {
-    pub server: Server,
-    pub folder: PathBuf,
-    pub answers: Value,
+pub(crate) struct World {
+    pub(crate) server: Server,
+    pub(crate) folder: PathBuf,
+    pub(crate) answers: Value,
     ambient: Value,
 }
 
 impl World {
     /// Starts an emulator and fills it. `folder` gets the answers and the repositories.
-    pub fn seed(kind: &str, folder: &Path) -> Self {
+    pub(crate) fn seed(kind: &str, folder: &Path) -> Self {
         let server = Server::start("moto_plus.py", &["--strict-assume"], &[]);
         let folder = folder.join("world");
         std::fs::create_dir_all(&folder).expect("a folder");
@@ -29,14 +29,14 @@ impl World {
     }
 
     /// Puts the auditor's own credentials into a home's environment.
-    pub fn ambient(&self, home: &mut Home) {
+    pub(crate) fn ambient(&self, home: &mut Home) {
         for (name, value) in self.ambient.as_object().expect("an object") {
             home.set(name, value.as_str().expect("a text"));
         }
     }
 
     /// A job over the whole world.
-    pub fn weekly_job(&self, home: &Home, letters: &str) -> PathBuf {
+    pub(crate) fn weekly_job(&self, home: &Home, letters: &str) -> PathBuf {
         let text = format!(
             r#"name = "weekly-audit"
 schedule = "0 7 * * MON"
@@ -64,7 +64,7 @@ from = "overdue@acme.example"
         path
     }
 
-    pub fn calls(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn calls(&self) -> BTreeMap<String, u64> {
         let (_, body) = self.server.http("GET", "/__test/calls", "");
         let value: Value = serde_json::from_str(&body).expect("JSON");
         let calls = value.get("calls").unwrap_or(&value);
@@ -78,7 +78,7 @@ from = "overdue@acme.example"
         all
     }
 
-    pub fn reset_calls(&self) {
+    pub(crate) fn reset_calls(&self) {
         self.server.http("POST", "/__test/calls/reset", "");
     }
 }
@@ -89,17 +89,17 @@ fn text(value: &Value) -> String {
 
 /// One place a secret lies in, the same for the answers and for a report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    pub rule: String,
-    pub account: String,
-    pub region: String,
-    pub artifact: String,
-    pub path: String,
-    pub public_id: String,
+pub(crate) struct Place {
+    pub(crate) rule: String,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) artifact: String,
+    pub(crate) path: String,
+    pub(crate) public_id: String,
 }
 
 /// Places the answers name, with those that `also` lists. The commit is told of the first place alone.
-pub fn planted(answers: &Value) -> BTreeMap<Place, Value> {
+pub(crate) fn planted(answers: &Value) -> BTreeMap<Place, Value> {
     let mut places = BTreeMap::new();
     for item in answers["detections"].as_array().expect("a list") {
         let also = item["also"].as_array().into_iter().flatten();
@@ -130,7 +130,7 @@ pub fn planted(answers: &Value) -> BTreeMap<Place, Value> {
 }
 
 /// Places a report names.
-pub fn found(report: &Value) -> BTreeMap<Place, Value> {
+pub(crate) fn found(report: &Value) -> BTreeMap<Place, Value> {
     let mut places = BTreeMap::new();
     for item in report["detections"].as_array().expect("a list") {
         let artifact = text(&item["artifact"]);
@@ -155,7 +155,7 @@ pub fn found(report: &Value) -> BTreeMap<Place, Value> {
 }
 
 /// Compares detections: nothing missing, nothing that was not planted.
-pub fn assert_detections(answers: &Value, report: &Value) {
+pub(crate) fn assert_detections(answers: &Value, report: &Value) {
     let planted = planted(answers);
     let found = found(report);
     let missing: Vec<&Place> = planted.keys().filter(|place| !found.contains_key(place)).collect();
@@ -189,7 +189,7 @@ pub fn assert_detections(answers: &Value, report: &Value) {
 }
 
 /// Compares credentials: each planted one is there once, with its dates, use, status and owner; and no other.
-pub fn assert_credentials(answers: &Value, report: &Value) {
+pub(crate) fn assert_credentials(answers: &Value, report: &Value) {
     let key = |item: &Value| {
         let kind = text(&item["kind"]);
         // Kinds without a public id of their own are told apart by their name.
@@ -237,7 +237,7 @@ pub fn assert_credentials(answers: &Value, report: &Value) {
 }
 
 /// A job over one member account and one region, for tests that run it many times.
-pub fn one_account_job(world: &World, home: &Home, more: &str) -> PathBuf {
+pub(crate) fn one_account_job(world: &World, home: &Home, more: &str) -> PathBuf {
     let text = format!(
         r#"name = "one-account"
 [[audit]]
