@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::program::Home;
+use crate::servers::{python, root};
 use crate::world::{World, assert_credentials, assert_detections};
 
 #[test]
@@ -18,6 +19,8 @@ fn the_weekly_job_finds_everything_and_says_it_once() {
     assert_eq!(code, 2, "the planted archived object is a gap: {}", report["gaps"]);
     assert_detections(&world.answers, &report);
     assert_credentials(&world.answers, &report);
+
+    assert_schema(&home, &report);
 
     // What could not be read is said, and nothing else is.
     let planted: BTreeSet<(String, String)> = world.answers["gaps"]
@@ -71,4 +74,17 @@ fn the_weekly_job_finds_everything_and_says_it_once() {
     assert_eq!(letters(&outbox), written);
     assert_detections(&world.answers, &again);
     assert_credentials(&world.answers, &again);
+}
+
+/// Holds a report to docs/schema/report-v1.json by an independent validator.
+fn assert_schema(home: &Home, report: &serde_json::Value) {
+    let file = home.path("report.json");
+    std::fs::write(&file, report.to_string()).expect("a file");
+    let schema = root().join("docs/schema/report-v1.json");
+    let program = "import json, sys, jsonschema\n\
+                   schema, report = (json.load(open(path)) for path in sys.argv[1:])\n\
+                   jsonschema.Draft202012Validator.check_schema(schema)\n\
+                   jsonschema.Draft202012Validator(schema).validate(report)";
+    let output = python().args(["-c", program]).arg(schema).arg(file).output().expect("python3");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

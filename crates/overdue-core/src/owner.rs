@@ -209,7 +209,11 @@ fn from_creator(facts: &ResourceFacts<'_>) -> Vec<OwnerClaim> {
         return Vec::new();
     }
     vec![OwnerClaim {
-        owner: Owner { name: text.to_owned(), address: Some(address.to_owned()) },
+        owner: Owner {
+            // `Name <address>` without its address, which stands beside it.
+            name: text.split_once(" <").map_or(text, |(name, _)| name).to_owned(),
+            address: Some(address.to_owned()),
+        },
         source: OwnerSource::Creator,
         evidence: format!("commit author {text}"),
     }]

@@ -153,7 +153,8 @@ fn mail(sending: &Sending<'_>, letter: &Letter, rendered: &Rendered, message_id:
         from: &sending.job.letters.from,
         from_name: "Overdue",
         to: letter.to.address.as_deref().unwrap_or_default(),
-        to_name: &letter.to.name,
+        // A name that is only the address again would be shown twice.
+        to_name: if letter.to.name.contains('@') { "" } else { &letter.to.name },
         message_id,
         subject: &rendered.subject,
         text: &rendered.text,

@@ -47,9 +47,15 @@ async fn list(args: ListArgs, name: &str, columns: &[&str]) -> Result<Exit> {
 /// `overdue runs`.
 pub(crate) async fn runs(args: RunsArgs) -> Result<Exit> {
     let store = open_store(args.store.store.as_deref()).await?;
-    let rows: Vec<Value> = store
-        .runs(args.limit)
-        .await?
+    let records = store.runs(args.limit).await?;
+    let jobs: std::collections::BTreeSet<String> = records.iter().map(|run| run.job.clone()).collect();
+    let mut missed: Vec<Value> = Vec::new();
+    for job in &jobs {
+        for occurrence in store.missed(job).await? {
+            missed.push(json!({"job": job, "due_at": occurrence.due_at.to_string(), "why": occurrence.why}));
+        }
+    }
+    let rows: Vec<Value> = records
         .into_iter()
         .map(|run| {
             json!({
@@ -65,8 +71,14 @@ pub(crate) async fn runs(args: RunsArgs) -> Result<Exit> {
         })
         .collect();
     match args.format {
-        Format::Json => say(&format!("{}\n", json!({"schema": "overdue-list/1", "runs": rows})))?,
-        Format::Text => say(&table(&rows, &["run", "job", "kind", "due_at", "started_at", "ended_at", "status"]))?,
+        Format::Json => say(&format!("{}\n", json!({"schema": "overdue-list/1", "runs": rows, "missed": missed})))?,
+        Format::Text => {
+            let mut text = table(&rows, &["run", "job", "kind", "due_at", "started_at", "ended_at", "status"]);
+            if !missed.is_empty() {
+                text.push_str(&format!("\n{} due and not run:\n{}", missed.len(), table(&missed, &["job", "due_at", "why"])));
+            }
+            say(&text)?;
+        }
     }
     Ok(Exit::Clean)
 }
