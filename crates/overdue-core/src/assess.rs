@@ -104,6 +104,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The most days any verdict is over its limit; what is only due soon is not over it.
+    fn worst_days(&self) -> i64 {
+        self.verdicts.iter().filter(|verdict| verdict.code != Code::RotationDueSoon).map(|verdict| verdict.days).max().unwrap_or(0)
+    }
+
     /// Whether it carries this code.
     pub fn has(&self, code: Code) -> bool {
         self.verdicts.iter().any(|verdict| verdict.code == code)
@@ -219,12 +224,7 @@ pub fn assess(inventory: &Inventory, policy: &Policy, owners: &OwnersConfig, now
         findings.push(finding(key, subject, verdicts, owner, &exposures, None, Staleness::Unknown));
     }
     apply_exemptions(&mut findings, policy, now);
-    findings.sort_by(|a, b| {
-        b.severity
-            .cmp(&a.severity)
-            .then_with(|| b.verdicts.first().map(|v| v.days).cmp(&a.verdicts.first().map(|v| v.days)))
-            .then_with(|| a.key.cmp(&b.key))
-    });
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| b.worst_days().cmp(&a.worst_days())).then_with(|| a.key.cmp(&b.key)));
     judged.sort_by(|a, b| a.credential.id.cmp(&b.credential.id));
     Assessment { now, findings, credentials: judged, gaps: inventory.gaps.clone(), coverage: inventory.coverage.clone() }
 }

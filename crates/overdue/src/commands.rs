@@ -17,7 +17,7 @@ use overdue_detect::{Limits, RuleSet, Scanner};
 use overdue_providers::aws::{Aws, AwsConnectError, AwsOptions};
 use overdue_providers::machine::{Machine, MachineFacts};
 use overdue_providers::{Discovery, Provider};
-use overdue_report::{ReportInput, RunFacts, Templates, render_html_report, report_json, summary_text};
+use overdue_report::{ReportInput, RunFacts, Templates, render_html_report, report_json, summary_text, write_report_json};
 use overdue_store::{BeginRun, NewRun, Run, RunId, RunKind, RunStatus, Store};
 use sha2::Digest as _;
 
@@ -546,7 +546,13 @@ fn show(machinery: &Machinery, job: &Job, ended: &Ended, args: &OutputArgs) -> R
     write_report(machinery, ended, job, &path)?;
     let zone = zone(job);
     match args.format {
-        Format::Json => say(&format!("{}\n", report_json(&ended.input(&zone))?))?,
+        Format::Json => {
+            // Written, not built as a value first: half the memory, and nothing in it that a terminal would obey.
+            let mut json = Vec::new();
+            write_report_json(&ended.input(&zone), &mut json)?;
+            json.push(b'\n');
+            say(&String::from_utf8_lossy(&json))?;
+        }
         Format::Text => {
             let mut text = summary_text(&ended.input(&zone), width(), colour());
             for remark in &ended.remarks {

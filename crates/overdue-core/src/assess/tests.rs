@@ -139,8 +139,8 @@ fn age_and_use() {
             medium 111111111111/aws.iam-access-key/AKIA-NEVER: never-used(60) Not used once in 60 days
             medium 111111111111/aws.iam-access-key/AKIA-FIRST-SEEN: rotation-overdue(10) At least 100 days old, limit 90 days: overdue by 10 days
             medium 111111111111/aws.iam-access-key/AKIA-AT-LIMIT: rotation-overdue(0) 90 days old, limit 90 days: due today
-            low 111111111111/aws.iam-access-key/AKIA-SOON: rotation-due-soon(10) Reaches its limit of 90 days in 10 days
-            low 111111111111/aws.iam-access-key/AKIA-OWNERLESS: ownerless(0) Nobody could be found who owns it"#]],
+            low 111111111111/aws.iam-access-key/AKIA-OWNERLESS: ownerless(0) Nobody could be found who owns it
+            low 111111111111/aws.iam-access-key/AKIA-SOON: rotation-due-soon(10) Reaches its limit of 90 days in 10 days"#]],
     );
 }
 
