@@ -92,8 +92,8 @@ fn number(value: &Value) -> f64 {
 }
 
 /// Key ids come only from `ListAccessKeys`, one call a user who has keys; code only from `GetFunction` and a download, one
-/// each a distinct package; all else in bulk, one call a page.
-fn least(world: &World, first: bool) -> u64 {
+/// each a distinct package; all else in bulk.
+fn least(world: &World, packages: u64) -> u64 {
     let users: std::collections::BTreeSet<&str> = world.answers["credentials"]
         .as_array()
         .expect("a list")
@@ -101,7 +101,12 @@ fn least(world: &World, first: bool) -> u64 {
         .filter(|item| item["kind"] == "aws.iam-access-key")
         .filter_map(|item| item["principal"].as_str())
         .collect();
-    // Identity, regions, report asked for and read, users in two pages, functions in pages of 50, buckets, secrets, parameters.
-    let bulk = 1 + 1 + 2 + 2 + 2 + 1 + 1 + 1;
-    users.len() as u64 + bulk + if first { 2 * 100 } else { 0 }
+    let identity_and_contact = 2;
+    let report_and_users = 3;
+    let service_specific_credentials = 5; // one a service
+    let function_pages_and_tags = 4;
+    let buckets_secrets_parameters = 3;
+    let bulk =
+        identity_and_contact + report_and_users + service_specific_credentials + function_pages_and_tags + buckets_secrets_parameters;
+    users.len() as u64 + bulk + 2 * packages
 }

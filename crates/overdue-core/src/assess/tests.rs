@@ -147,10 +147,7 @@ fn age_and_use() {
 #[test]
 fn a_found_key_is_tied_to_its_row() {
     let inventory = world(
-        vec![
-            key("AKIA-LIVE", 50, used(99)),
-            Credential { status: Status::Inactive, ..key("AKIA-OFF", 50, used(99)) },
-        ],
+        vec![key("AKIA-LIVE", 50, used(99)), Credential { status: Status::Inactive, ..key("AKIA-OFF", 50, used(99)) }],
         vec![
             exposure("function/pay/$LATEST/code", ArtifactKind::FunctionCode, Some("AKIA-LIVE"), "aa"),
             exposure("function/pay/3/code", ArtifactKind::FunctionCode, Some("AKIA-LIVE"), "aa"),

@@ -56,7 +56,8 @@ fn variables() {
     assert_eq!(scanned.detections[0].fingerprint, key.fingerprint(other_secret.as_bytes()));
     assert_eq!(scanned.detections[1].fingerprint, key.fingerprint(secret.as_bytes()));
 
-    let scanned = scanner.scan_variables(&[variable("KEY", &id), variable("DB", concat!("postgres://app:q8Zr2mVx71", "LwPnTc5KdJ@db.acme.io/x"))]);
+    let scanned =
+        scanner.scan_variables(&[variable("KEY", &id), variable("DB", concat!("postgres://app:q8Zr2mVx71", "LwPnTc5KdJ@db.acme.io/x"))]);
     assert_eq!(seen(&scanned), [("database.url", "DB", None), ("aws.access-key-id", "KEY", None)]);
     assert_eq!(scanned.detections[1].preview, id, "an id is no secret");
 
