@@ -41,6 +41,7 @@ const READ_TIME_MAX: Duration = Duration::from_secs(30);
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(60);
 const CALL_TIME_MAX: Duration = Duration::from_secs(300);
 /// The first question, whose credentials these are.
+const FIRST_ATTEMPTS_MAX: u32 = 5;
 const FIRST_TIME_MAX: Duration = Duration::from_secs(10);
 /// Loading credentials may run a program of the user's or ask a sign-in service.
 const LOAD_TIME_MAX: Duration = Duration::from_secs(60);
@@ -130,8 +131,9 @@ pub(super) async fn ambient(options: &AwsOptions, calls: &Calls) -> Result<Sessi
     let wire = Wire { config, calls: calls.clone(), http: Arc::new(Http::new(endpoints, options.private_addresses)) };
 
     load(&wire.config, options).await?;
-    // A first look with few tries: a machine that is offline should learn it in seconds, not minutes.
-    let quick = wire.config.to_builder().retry_config(RetryConfig::standard().with_max_attempts(2));
+    // A first look in little time: a machine that is offline should learn it in seconds, not minutes.
+    let retries = RetryConfig::standard().with_max_attempts(FIRST_ATTEMPTS_MAX).with_initial_backoff(Duration::from_millis(200));
+    let quick = wire.config.to_builder().retry_config(retries);
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).read_timeout(FIRST_TIME_MAX).operation_timeout(FIRST_TIME_MAX);
     let quick = quick.timeout_config(timeouts.build()).build();

@@ -27,7 +27,7 @@ const HELD_BYTES_MAX: u64 = 64 << 20;
 /// Lambda takes no package near this size.
 const DOWNLOAD_BYTES_MAX: u64 = 1 << 30;
 /// Tries of one download.
-const ATTEMPTS_MAX: u32 = 3;
+const ATTEMPTS_MAX: u32 = 5;
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// Longest silence between two pieces.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
