@@ -79,7 +79,7 @@ fn main() {
         );
         println!(
             "  {total} calls ({downloads} of them downloads, {bytes} bytes); least possible for the same answer: {}",
-            least(&world, downloads > 0)
+            least(&world, downloads)
         );
         for (name, count) in calls {
             println!("    {count:5}  {name}");

@@ -157,3 +157,43 @@ fn sqlite(path: &std::path::Path, sql: &str) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+#[test]
+fn what_was_not_looked_at_is_never_clean() {
+    let home = Home::new();
+    for wrong in [vec![], vec!["run"], vec!["audit", "--bogus"], vec!["permissions", "aws", "--role", "x"]] {
+        assert_eq!(home.run(&wrong).code, 3, "{wrong:?}");
+    }
+    assert_eq!(home.run(&["--help"]).code, 0);
+
+    // A checkout that was moved away.
+    fs::create_dir(home.work().join("repositories")).expect("a folder");
+    let job = "name = \"git\"\n[[audit]]\nprovider = \"machine\"\npaths = [\"repositories\"]\nread = [\"git\"]\n";
+    fs::write(home.work().join("git.toml"), job).expect("a job");
+    let (code, report) = home.json(&["run", "git.toml", "--format", "json"]);
+    assert_eq!((code, report["gaps"][0]["reason"].as_str()), (2, Some("missing")), "{report}");
+
+    // A run that could not run hides no earlier one.
+    let repository = home.work().join("repositories/a");
+    fs::create_dir(&repository).expect("a folder");
+    git(&repository, &["init", "-q"]);
+    fs::write(repository.join("a.env"), format!("STRIPE={}\n", stripe_key(70))).expect("a file");
+    git(&repository, &["add", "."]);
+    git(&repository, &["commit", "-qm", "a"]);
+    let letters = || fs::read_dir(home.work().join("outbox")).map_or(0, Iterator::count);
+    assert_eq!(home.run(&["run", "git.toml"]).code, 1);
+    assert_eq!(letters(), 1);
+    assert_eq!(home.run(&["run", "git.toml", "--only", "aws"]).code, 3);
+    assert_eq!(home.run(&["findings", "--job", "git.toml"]).code, 1);
+    // Away again: what was found there stays open.
+    fs::rename(&repository, home.path("elsewhere")).expect("moved");
+    let (code, report) = home.json(&["run", "git.toml", "--format", "json"]);
+    assert_eq!((code, report["findings"].as_array().expect("a list").len()), (2, 1), "{report}");
+
+    // A letter that could not be written is found out before anything is read.
+    fs::write(home.work().join("t.toml"), format!("{}[letters]\ntemplate = \"nosuch\"\n", job.replace("\"git\"\n[", "\"t\"\n[")))
+        .expect("a job");
+    let ran = home.run(&["run", "t.toml"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("nosuch") && ran.err.contains("rotation-due"), "{}", ran.err);
+}

@@ -34,7 +34,16 @@ fn packages() -> &'static Path {
             let _ = std::fs::remove_dir_all(&folder);
             let _ = writeln!(std::io::stderr(), "installing the test servers into {} (once, about a minute)", folder.display());
             let installed = Command::new("python3")
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore", "--target"])
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-warn-conflicts",
+                    "--root-user-action=ignore",
+                    "--target",
+                ])
                 .arg(&folder)
                 .arg("-r")
                 .arg(&list)

@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::credential::whole_days;
 use crate::{
     AccountId, ArtifactKind, Code, Coverage, Credential, Exemption, Exposure, Gap, Inventory, IssuedAt, Join, LastUsed, OwnerClaim,
-    OwnersConfig, Policy, ResourceFacts, RuleId, Severity, Status, Verdict, aws_account_of_key_id, days_text, join, owner_of,
+    OwnersConfig, Policy, ResourceFacts, RuleId, Severity, Status, TargetKind, TargetState, Verdict, aws_account_of_key_id, days_text,
+    join, owner_of,
 };
 use crate::{Confidence, CredentialKind};
 
@@ -148,9 +149,12 @@ impl Assessment {
     pub fn open(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.exempt.is_none())
     }
-    /// Whether everything that was to be read was read.
+    /// Whether everything that was to be read was read. A run that listed nothing read nothing.
     pub fn complete(&self) -> bool {
-        self.gaps.is_empty() && self.coverage.count("failed") == 0 && self.coverage.count("listed") == 0
+        !self.coverage.targets.is_empty()
+            && self.gaps.is_empty()
+            && self.coverage.count("failed") == 0
+            && self.coverage.count("listed") == 0
     }
 }
 
@@ -364,8 +368,14 @@ fn judge_secret(subject: &Subject, exposures: &[&Exposure], inventory: &Inventor
         (Some(_), _) => "It has ended by its own date, but still lies there; remove it".to_owned(),
         (None, Subject::Secret { names_account: Some(account), .. }) => {
             let read = inventory.accounts.iter().any(|known| known.id == *account);
-            if read {
+            // Only a whole listing of the account's users can tell that a key is not there.
+            let listed = inventory.coverage.targets.iter().any(|target| {
+                target.target.kind == TargetKind::Iam && target.target.account == *account && target.state == TargetState::Scanned
+            });
+            if listed {
                 format!("Names account {account}, which has no such key any more; lies in {}", count_places(&all))
+            } else if read {
+                format!("Names account {account}, whose keys could not all be listed; lies in {}", count_places(&all))
             } else {
                 format!("Names account {account}, which this audit does not read; lies in {}", count_places(&all))
             }

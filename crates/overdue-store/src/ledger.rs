@@ -106,7 +106,8 @@ impl Store {
         .await
     }
 
-    /// Targets that the run of the same job that ended before this one had in its ledger, and this one has not.
+    /// Targets that earlier runs of the same job had in their ledger, and this one has not: of each account, those of the
+    /// newest run that looked at it and did not fail.
     ///
     /// A listing of accounts, regions or buckets that failed leaves their targets out, and with them all that is known
     /// to lie there. A caller whose listing was not complete puts them into the ledger as failed, so that it stays known.
@@ -115,8 +116,14 @@ impl Store {
             let mut tx = self.read().await?;
             let rows = sqlx::query(
                 "SELECT t.provider, t.account, t.region, t.kind, t.name FROM ledger l JOIN target t ON t.id = l.target_id
-                 WHERE l.run_id = (SELECT max(earlier.id) FROM run earlier JOIN run present ON present.job = earlier.job
-                                   WHERE present.id = $1 AND earlier.id < present.id AND earlier.status IS NOT NULL)
+                 WHERE l.run_id = (SELECT max(earlier.id)
+                                   FROM run earlier
+                                   JOIN run present ON present.job = earlier.job
+                                   JOIN ledger el ON el.run_id = earlier.id
+                                   JOIN target et ON et.id = el.target_id
+                                   WHERE present.id = $1 AND earlier.id < present.id
+                                     AND earlier.status IS NOT NULL AND earlier.status <> 'failed'
+                                     AND et.provider = t.provider AND et.account = t.account)
                    AND NOT EXISTS (SELECT 1 FROM ledger mine WHERE mine.run_id = $1 AND mine.target_id = l.target_id)
                  ORDER BY l.position",
             )

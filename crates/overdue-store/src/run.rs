@@ -341,11 +341,11 @@ impl Store {
         .await
     }
 
-    /// The run of `job` that ended last; what a report without a run of its own stands on.
+    /// The run of `job` that ended last and did not fail; what a report without a run of its own stands on.
     pub async fn last_ended_run(&self, job: &str) -> Result<Option<RunRecord>, StoreError> {
         self.named(async {
             let mut tx = self.read().await?;
-            let sql = select_run("WHERE job = $1 AND status IS NOT NULL ORDER BY ended_at DESC, id DESC LIMIT 1");
+            let sql = select_run("WHERE job = $1 AND status IS NOT NULL AND status <> 'failed' ORDER BY ended_at DESC, id DESC LIMIT 1");
             let row = sqlx::query(sql).bind(job).fetch_optional(&mut *tx).await?;
             row.as_ref().map(RunRecord::read).transpose()
         })

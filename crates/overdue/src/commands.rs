@@ -14,7 +14,7 @@ use overdue_core::{
     RuleFacts, RuleId, Target, TargetState, assess,
 };
 use overdue_detect::{Limits, RuleSet, Scanner};
-use overdue_providers::aws::{Aws, AwsConnectError, AwsOptions};
+use overdue_providers::aws::{Aws, AwsConnectError, AwsOptions, CREDENTIAL_VARIABLES};
 use overdue_providers::machine::{Machine, MachineFacts};
 use overdue_providers::{Discovery, Provider};
 use overdue_report::{ReportInput, RunFacts, Templates, render_html_report, report_json, summary_text, write_report_json};
@@ -102,8 +102,12 @@ impl Machinery {
                     }
                 }
                 Audit::Aws(_) if !wanted(&choices.only, Only::Aws) => {}
-                Audit::Aws(audit) => match Aws::connect(audit.as_ref().clone(), clock(), AwsOptions::default()).await {
-                    Ok(aws) => reached.providers.push(Arc::new(aws)),
+                Audit::Aws(audit) => match Aws::connect(audit.as_ref().clone(), clock(), aws_options()).await {
+                    Ok(aws) => {
+                        let aws = Arc::new(aws);
+                        reached.aws.push(aws.clone());
+                        reached.providers.push(aws);
+                    }
                     Err(AwsConnectError::NoCredentials) if !choices.explicit => reached
                         .remarks
                         .push("AWS: no credentials here, so no account was looked at (set AWS_PROFILE or the AWS_* variables)".to_owned()),
@@ -130,6 +134,13 @@ impl Machinery {
     }
 }
 
+fn chosen(only: &[Only], audit: &Audit) -> bool {
+    match audit {
+        Audit::Aws(_) => wanted(only, Only::Aws),
+        Audit::Machine(_) => wanted(only, Only::Machine),
+    }
+}
+
 fn wanted(only: &[Only], provider: Only) -> bool {
     only.is_empty() || only.contains(&provider)
 }
@@ -145,10 +156,18 @@ fn load_templates(folder: Option<&Path>) -> Result<Templates> {
 #[derive(Default)]
 struct Reached {
     providers: Vec<Arc<dyn Provider>>,
+    /// Those of them that learn remarks as they go.
+    aws: Vec<Arc<Aws>>,
     /// Facts for a person.
     remarks: Vec<String>,
     /// Named by the job and not reached.
     unreachable: Vec<(Target, Gap)>,
+}
+
+/// A variable that is set and gives no credentials is a mistake to be named, not a machine without credentials.
+fn aws_options() -> AwsOptions {
+    let meant_by = CREDENTIAL_VARIABLES.iter().find(|name| std::env::var_os(name).is_some()).map(|name| (*name).to_owned());
+    AwsOptions { meant_by, ..AwsOptions::default() }
 }
 
 /// Which run is asked for.
@@ -244,7 +263,7 @@ async fn stored(machinery: &Machinery, job: &Job) -> Result<Ended> {
         .with_context(|| format!("no run of {} has ended yet; `overdue runs` lists what there is", job.name))?;
     let (inventory, assessment) = judge(machinery, job, record.id).await?;
     let facts = facts(machinery, record.id).await?;
-    let exit = if !assessment.complete() {
+    let exit = if !assessment.complete() || record.status == Some(RunStatus::Partial) {
         Exit::Partial
     } else if assessment.open().next().is_some() {
         Exit::Findings
@@ -274,10 +293,13 @@ async fn run_jobs(args: RunArgs) -> Result<Exit> {
     if args.output.format == Format::Json && jobs.len() > 1 {
         bail!("--format json prints one report: run one job at a time");
     }
+    if args.output.report.is_some() && jobs.len() > 1 {
+        bail!("--report names one file: run one job at a time");
+    }
     let machinery = Machinery::start(args.store.store.as_deref(), args.output.templates.as_deref()).await?;
     let mut exit = Exit::Clean;
     for (job, file) in jobs.iter().zip(&args.jobs) {
-        let identity = identity(format!("{:?} {:?}", std::fs::read(file).unwrap_or_default(), args.only).as_bytes());
+        let identity = identity(format!("{:?} {:?} {}", std::fs::read(file).unwrap_or_default(), args.only, args.dry_run).as_bytes());
         let choices = Choices { only: args.only.clone(), dry_run: args.dry_run, quiet: args.output.quiet, explicit: true, identity };
         let ended = match run_manually(&machinery, job, &choices).await {
             Ok(ended) => ended,
@@ -384,10 +406,14 @@ async fn run_manually(machinery: &Machinery, job: &Job, choices: &Choices) -> Re
     let mut request = RunRequest { occurrence: format!("{begins}{now}"), due_at: now, kind: RunKind::Manual };
     if let Some(unfinished) = machinery.store.unfinished_run(&job.name, &holder::is_dead, now).await? {
         let left = RunRequest { occurrence: unfinished.occurrence.clone(), due_at: unfinished.due_at, kind: unfinished.kind };
-        if unfinished.kind == RunKind::Scheduled || unfinished.occurrence.starts_with(&begins) {
+        // A scheduled run is gone on with only by one that does all of it, letters too; else it waits for `serve`.
+        let whole = !choices.dry_run && choices.only.is_empty();
+        if (unfinished.kind == RunKind::Scheduled && whole) || unfinished.occurrence.starts_with(&begins) {
             complain(&format!("going on with run {} of {}, which did not end", unfinished.id, job.name));
             request = left;
-        } else if let Some(run) = claim(machinery, job, &left).await? {
+        } else if unfinished.kind == RunKind::Manual
+            && let Some(run) = claim(machinery, job, &left).await?
+        {
             // It was to look at something else: its paths or its job file have changed since.
             machinery.store.finish_run(run, RunStatus::Failed, now).await?;
         }
@@ -450,6 +476,11 @@ impl Drop for Lease {
 
 async fn perform(machinery: &Machinery, job: &Job, run: Run, choices: &Choices) -> Result<Ended> {
     let store = &machinery.store;
+    // Before anything is read: a letter that cannot be sent is found out now, not after an hour.
+    if let Err(error) = letters::ready(job, &machinery.templates, choices.dry_run) {
+        store.finish_run(run, RunStatus::Failed, clock()).await?;
+        return Err(error);
+    }
     let _lease = Lease::keep(store.clone(), run);
     let reached = machinery.providers(job, choices).await?;
     let mut remarks = reached.remarks;
@@ -474,10 +505,18 @@ async fn perform(machinery: &Machinery, job: &Job, run: Run, choices: &Choices) 
     let deadline = tokio::time::Instant::now() + Duration::try_from(job.deadline).unwrap_or(Duration::from_secs(86_400));
     remarks.extend(sweep.run(&reached.providers, unreachable, deadline, clock).await?);
     progress.finish();
+    for remark in reached.aws.iter().flat_map(|aws| aws.remarks()) {
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+    }
 
     let (inventory, assessment) = judge(machinery, job, run.id).await?;
     let now = assessment.now;
     let letters = if matches!(job.letters.delivery, Delivery::None) {
+        None
+    } else if job.audits.iter().any(|audit| !chosen(&choices.only, audit)) {
+        remarks.push("Letters: none with --only, since a part of the job was left out; run the whole job to send them".to_owned());
         None
     } else {
         let sending = Sending { store, run, job, templates: &machinery.templates, inventory: &inventory, dry_run: choices.dry_run, now };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use overdue_core::{Assessment, Delivery as Channel, Inventory, Job, Letter, LetterKind, SmtpServer, compose, plan_notices};
+use overdue_core::{Assessment, Delivery as Channel, Inventory, Job, Letter, LetterKind, OwnerClaim, SmtpServer, compose, plan_notices};
 use overdue_report::notify::{Delivery, Mail, MailParts, MailPassword, Notifier, Outbox, Smtp, SmtpConfig, build_mail};
 use overdue_report::{LetterContext, Rendered, Templates, render_letter};
 use overdue_store::{NoticeFate, NoticeRow, NoticeState, Run, Store};
@@ -25,6 +25,8 @@ pub(crate) struct Letters {
     pub(crate) to: String,
     /// Not delivered: address and why.
     pub(crate) failed: Vec<(String, String)>,
+    /// Findings that nobody is told of: they have no owner with an address, and the job names no security team.
+    pub(crate) untold: usize,
 }
 
 impl Letters {
@@ -33,6 +35,12 @@ impl Letters {
         let mut text = format!("Letters: {} {}", self.sent, self.to);
         if self.already > 0 {
             text.push_str(&format!(", {} already sent in this period", self.already));
+        }
+        if self.untold > 0 {
+            text.push_str(&format!(
+                "\n  {} findings have no owner to write to, and the job names no `security` address: nobody is told of them",
+                self.untold
+            ));
         }
         for (address, why) in &self.failed {
             text.push_str(&format!("\n  not delivered to {address}: {why}; it is tried again in the next run"));
@@ -50,6 +58,21 @@ pub(crate) struct Sending<'a> {
     pub(crate) inventory: &'a Inventory,
     pub(crate) dry_run: bool,
     pub(crate) now: Timestamp,
+}
+
+/// Whether letters could be written and sent: the template is there, and the mail server's password and certificates are.
+pub(crate) fn ready(job: &Job, templates: &Templates, dry_run: bool) -> Result<()> {
+    if matches!(job.letters.delivery, Channel::None) {
+        return Ok(());
+    }
+    if !templates.letters().any(|known| known == job.letters.template) {
+        let known: Vec<&str> = templates.letters().collect();
+        bail!("there is no letter template `{}`; it is one of: {}", job.letters.template, known.join(", "));
+    }
+    match &job.letters.delivery {
+        Channel::Smtp(server) if !dry_run => smtp(server).map(|_| ()),
+        _ => Ok(()),
+    }
 }
 
 /// Writes and delivers every letter that is due and not yet sent in this period.
@@ -72,6 +95,10 @@ pub(crate) async fn send(sending: &Sending<'_>, assessment: &Assessment) -> Resu
     };
     let zone = TimeZone::get(&settings.timezone).unwrap_or(TimeZone::UTC);
     let period = settings.period.key(sending.now.to_zoned(zone.clone()).date());
+    if settings.security.is_none() {
+        let addressed = |claim: &OwnerClaim| claim.owner.address.is_some();
+        letters.untold = assessment.open().filter(|finding| !finding.owner.as_ref().is_some_and(addressed)).count();
+    }
     let composed = compose(assessment, settings.security.as_deref());
     let all = composed.len();
     let sent = sending.store.sent_notices(&sending.job.name, &period).await?;

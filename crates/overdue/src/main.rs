@@ -21,7 +21,15 @@ mod sweep;
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
-    let typed = cli::Typed::parse();
+    let typed = match cli::Typed::try_parse() {
+        Ok(typed) => typed,
+        Err(told) => {
+            // Help and version are answers; anything else typed wrong is a command that could not run.
+            let exit = if told.use_stderr() { output::Exit::CouldNotRun } else { output::Exit::Clean };
+            let _ = told.print();
+            return exit.into();
+        }
+    };
     output::log_to_stderr(&typed);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

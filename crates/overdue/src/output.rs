@@ -54,7 +54,7 @@ pub(crate) fn complain(text: &str) {
 
 /// Libraries whose trace output carries request and response bodies, headers or query strings: never logged, whatever
 /// filter a person asks for, since a function's environment or a presigned address would be in them.
-const NEVER_LOGGED: [&str; 12] = [
+const NEVER_LOGGED: [&str; 13] = [
     "aws_config",
     "aws_credential_types",
     "aws_runtime",
@@ -66,6 +66,7 @@ const NEVER_LOGGED: [&str; 12] = [
     "h2",
     "hyper",
     "reqwest",
+    "rustls",
     "sqlx",
 ];
 

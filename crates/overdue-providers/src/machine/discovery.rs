@@ -43,7 +43,13 @@ pub(super) fn discover(inner: &Inner) -> Discovered {
                 Repositories { inner, listing: &listing, places: BTreeMap::new(), gaps: Vec::new(), remarks: Vec::new() };
             for root in &roots {
                 // Where files are read too, their listing says which folders could not be opened.
+                let before = (repositories.places.len(), repositories.gaps.len());
                 repositories.look_under(root, !reads(MachineRead::Files));
+                // A moved checkout must not read as a clean one. Where files are read too, something was looked at.
+                if !reads(MachineRead::Files) && before == (repositories.places.len(), repositories.gaps.len()) {
+                    let why = "there is no git repository here or below".to_owned();
+                    repositories.gaps.push(missing(&listing, root, why));
+                }
                 if let Some(around) = around(root)
                     && !repositories.places.contains_key(&around)
                 {

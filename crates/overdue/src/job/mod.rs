@@ -396,7 +396,12 @@ fn choices<T: Copy + Ord>(
 fn machine(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>, folder: &Path) -> MachineAudit {
     let paths = fields
         .strings(problems, "paths")
-        .map(|list| list.value.into_iter().map(|path| folder.join(path.value)).collect())
+        .map(|list| {
+            if list.value.is_empty() {
+                problems.add(list.at, "`paths` is an empty list: nothing would be read");
+            }
+            list.value.into_iter().map(|path| folder.join(path.value)).collect()
+        })
         .unwrap_or_else(|| vec![folder.to_owned()]);
     let read = choices(&mut fields, problems, "read", &MachineRead::ALL, |read| read.as_str(), "");
     fields.finish(problems, "an [[audit]] of machine");
