@@ -1,3 +1,5 @@
+//! The report for programs, held to its schema and to the names of the core.
+
 use overdue_core::{ArtifactKind, CredentialKind, GapReason, OwnerSource, ProviderKind, TargetKind};
 use serde_json::json;
 

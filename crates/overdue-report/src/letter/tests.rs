@@ -1,3 +1,5 @@
+//! Letters as people read them.
+
 use expect_test::{Expect, expect};
 use jiff::tz::TimeZone;
 

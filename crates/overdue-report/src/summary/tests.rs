@@ -1,3 +1,5 @@
+//! The summary on a terminal, hostile names among it.
+
 use expect_test::expect;
 
 use super::*;

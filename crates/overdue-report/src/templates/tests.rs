@@ -1,3 +1,5 @@
+//! Templates that load, and those that are refused with their line.
+
 use jiff::tz::TimeZone;
 
 use super::sample::{self, Sample};

@@ -1,3 +1,5 @@
+//! Mails read back by a parser of somebody else's.
+
 use super::*;
 
 pub(crate) fn parts() -> MailParts<'static> {

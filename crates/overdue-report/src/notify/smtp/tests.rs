@@ -1,3 +1,5 @@
+//! Mail servers that behave, refuse and fall silent at each step.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
