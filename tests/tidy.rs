@@ -148,7 +148,8 @@ fn help_and_documents_agree() {
         .skip_while(|line| !line.starts_with("Commands:"))
         .skip(1)
         .take_while(|line| line.starts_with("  "))
-        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        // A wrapped description is indented further than a name.
+        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
     assert!(commands.len() >= 8, "{commands:?}");

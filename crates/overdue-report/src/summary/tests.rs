@@ -39,12 +39,12 @@ fn ten_seconds_are_enough() {
             and 31 more places
           high Root access key AKIAQUB2J3L400000056 of svc-56
             504 days old, limit 90 days: overdue by 414 days · use not tracked · owner Platform
-          high Root access key AKIAQUB2J3L400000048 of svc-48
-            432 days old, limit 90 days: overdue by 342 days · Not used for 48 days · owner
-            payments@example.com
           high Root access key AKIAQUB2J3L400000040 of svc-40
             360 days old, limit 90 days: overdue by 270 days · Not used once in 360 days · owner
             search@example.com
+          high Root access key AKIAQUB2J3L400000048 of svc-48
+            432 days old, limit 90 days: overdue by 342 days · Not used for 48 days · owner
+            payments@example.com
             and 40 more findings in the report
     "#]]
     .assert_eq(&text);
