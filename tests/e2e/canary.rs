@@ -112,7 +112,7 @@ fn sixty_secrets_in_every_form_come_out_nowhere() {
     let smtp = Server::start("smtp_sink.py", &["--certs", certs.to_str().expect("a path"), "--out", mail.to_str().expect("a path")], &[]);
     let job = |name: &str, send: &str| {
         let text = format!(
-            "name = \"{name}\"\n[[audit]]\nprovider = \"aws\"\nregions = [\"us-east-1\"]\n[[audit]]\nprovider = \"machine\"\npaths = [\"planted\"]\n\
+            "name = \"{name}\"\n[[audit]]\nprovider = \"aws\"\nregions = [\"us-east-1\"]\nread = [\"iam\", \"functions\", \"objects\", \"secrets\", \"secret-values\"]\n[[audit]]\nprovider = \"machine\"\npaths = [\"planted\"]\n\
              [letters]\nfrom = \"o@acme.example\"\nsecurity = \"security@acme.example\"\nsend = {send}\n"
         );
         fs::write(home.work().join(format!("{name}.toml")), text).expect("a job");

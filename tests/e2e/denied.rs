@@ -5,11 +5,11 @@ use serde_json::Value;
 use crate::program::Home;
 use crate::world::{World, one_account_job};
 
-const MEMBER: &str = "222222222222";
+pub(crate) const MEMBER: &str = "222222222222";
 const MAIN: &str = "111111111111";
 
 /// Gives a role a policy with one action taken away.
-fn attach(world: &World, account: &str, role: &str, policy: &Value, without: &str) {
+pub(crate) fn attach(world: &World, account: &str, role: &str, policy: &Value, without: &str) {
     let mut policy = policy.clone();
     let statements = policy["Statement"].as_array_mut().expect("statements");
     for statement in statements.iter_mut() {

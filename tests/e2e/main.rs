@@ -14,5 +14,6 @@ mod ministack;
 mod program;
 mod serve;
 mod servers;
+mod values;
 mod weekly;
 mod world;

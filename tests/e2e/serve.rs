@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::program::{Home, stripe_key};
-use crate::servers::wait_until;
+use crate::servers::{python, wait_until};
 
 struct Serving(Child);
 
@@ -51,4 +51,20 @@ fn two_processes_run_each_occurrence_once_and_a_killed_one_is_gone_on_with() {
     occurrences.dedup();
     assert_eq!(occurrences.len(), all, "an occurrence was run twice: {occurrences:?}");
     assert!(occurrences.iter().all(|at| at.ends_with(":00Z")), "{occurrences:?}");
+
+    // As if nobody had served for ten minutes: the store remembers how far the schedule was worked off.
+    let back = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('UPDATE schedule SET cursor_at = cursor_at - 600000000'); db.commit()";
+    let moved = python().args(["-c", back]).arg(home.store()).output().expect("python3");
+    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+    let ended = || runs(&home).iter().filter(|run| run["status"] == "findings").count();
+    let before = ended();
+    let third = serve(&home);
+    wait_until("the next occurrence", Duration::from_secs(130), || ended() > before);
+    drop(third);
+    let (code, report) = home.json(&["report", "jobs/minutely.toml", "--format", "json"]);
+    assert_eq!(code, 1);
+    let findings = report["findings"].as_array().expect("a list");
+    let missed = findings.iter().find(|finding| finding["key"] == "schedule/minutely").expect("a finding of the schedule");
+    assert_eq!(missed["verdicts"][0]["code"], "missed-run", "{missed}");
+    assert_eq!(missed["subject"], serde_json::json!({"type": "schedule", "job": "minutely"}));
 }

@@ -58,6 +58,7 @@ FILES = {
 def plant(endpoint, directory, canaries):
     options = dict(endpoint_url=endpoint, region_name="us-east-1", config=Config(s3={"addressing_style": "path"}))
     functions, objects = boto3.client("lambda", **options), boto3.client("s3", **options)
+    secrets, parameters = boto3.client("secretsmanager", **options), boto3.client("ssm", **options)
     iam = boto3.client("iam", **options)
     role = iam.create_role(RoleName="canary", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     objects.create_bucket(Bucket="canary-bucket")
@@ -72,6 +73,9 @@ def plant(endpoint, directory, canaries):
         elif form in ("function-code", "function-environment"):
             code = text if form == "function-code" else "pass"
             variables = dict([text.split("=", 1)]) if form == "function-environment" else {}
+            if variables:      # the same in the two stores, whose values the job reads
+                secrets.create_secret(Name=name, SecretString=json.dumps(variables))
+                parameters.put_parameter(Name=name, Value=text, Type="SecureString")
             functions.create_function(FunctionName=name, Runtime="python3.12", Role=role, Handler="a.b", Environment={"Variables": variables},
                                       Code={"ZipFile": zipped("a.py", code.encode())})
 

@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::credential::whole_days;
 use crate::{
-    AccountId, ArtifactKind, Code, Coverage, Credential, Exemption, Exposure, Gap, Inventory, IssuedAt, Join, LastUsed, OwnerClaim,
-    OwnersConfig, Policy, ResourceFacts, RuleId, Severity, Status, TargetKind, TargetState, Verdict, aws_account_of_key_id, days_text,
-    join, owner_of,
+    AccountId, ArtifactKind, Code, Coverage, Credential, Exemption, Exposure, Gap, Inventory, IssuedAt, Join, LastUsed, MissedRun,
+    OwnerClaim, OwnersConfig, Policy, ResourceFacts, RuleId, Severity, Status, TargetKind, TargetState, Verdict, aws_account_of_key_id,
+    days_text, join, owner_of,
 };
 use crate::{Confidence, CredentialKind};
 
@@ -78,6 +78,11 @@ pub enum Subject {
     Exemption {
         /// The id it names.
         credential: String,
+    },
+    /// The schedule of a job.
+    Schedule {
+        /// Whose.
+        job: String,
     },
 }
 
@@ -182,7 +187,9 @@ pub fn assess(inventory: &Inventory, policy: &Policy, owners: &OwnersConfig, now
     let mut secrets: BTreeMap<String, Vec<&Exposure>> = BTreeMap::new();
     for (exposure, tie) in inventory.exposures.iter().zip(&joins) {
         match tie {
-            Join::Credential(credential) => places.entry(credential.id.to_string()).or_default().push(exposure),
+            Join::Credential(credential) | Join::Stored(credential) => {
+                places.entry(credential.id.to_string()).or_default().push(exposure);
+            }
             Join::Account | Join::Unknown => secrets.entry(secret_key(exposure)).or_default().push(exposure),
         }
     }
@@ -227,6 +234,7 @@ pub fn assess(inventory: &Inventory, policy: &Policy, owners: &OwnersConfig, now
         let verdicts = judge_secret(&subject, &exposures, inventory, owner.is_some(), now);
         findings.push(finding(key, subject, verdicts, owner, &exposures, None, Staleness::Unknown));
     }
+    findings.extend(missed_runs(&inventory.missed, now));
     apply_exemptions(&mut findings, policy, now);
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| b.worst_days().cmp(&a.worst_days())).then_with(|| a.key.cmp(&b.key)));
     judged.sort_by(|a, b| a.credential.id.cmp(&b.credential.id));
@@ -304,7 +312,8 @@ fn judge_credential(
                 text: "It is switched off or has ended, but still lies in code; remove it there".into(),
             });
         } else {
-            verdicts.push(Verdict { code: Code::Exposed, days: 0, text: format!("Live, and lies in {}", count_places(&out_of_place)) });
+            let what = if credential.value.is_some() { "The stored value itself" } else { "Live, and" };
+            verdicts.push(Verdict { code: Code::Exposed, days: 0, text: format!("{what} lies in {}", count_places(&out_of_place)) });
         }
         verdicts.extend(spread(&out_of_place));
     }
@@ -470,6 +479,31 @@ fn owner_of_exposure(exposure: &Exposure, inventory: &Inventory, owners: &Owners
     )
 }
 
+/// One finding for each job whose schedule was not kept.
+fn missed_runs(missed: &[MissedRun], now: Timestamp) -> Vec<Finding> {
+    let mut by_job: BTreeMap<&str, Vec<&MissedRun>> = BTreeMap::new();
+    for run in missed {
+        by_job.entry(&run.job).or_default().push(run);
+    }
+    let finding = |(job, runs): (&str, Vec<&MissedRun>)| {
+        let (first, last) = (runs.first()?, runs.last()?);
+        let text = if runs.len() == 1 {
+            format!("The run due at {} did not happen: {}", minute(first.due_at), last.why)
+        } else {
+            let (from, to) = (minute(first.due_at), minute(last.due_at));
+            format!("{} runs due from {from} to {to} did not happen; the last: {}", runs.len(), last.why)
+        };
+        let verdicts = vec![Verdict { code: Code::MissedRun, days: whole_days(first.due_at, now), text }];
+        let subject = Subject::Schedule { job: job.to_owned() };
+        Some(finding(format!("schedule/{job}"), subject, verdicts, None, &[], None, Staleness::Unknown))
+    };
+    by_job.into_iter().filter_map(finding).collect()
+}
+
+fn minute(at: Timestamp) -> impl std::fmt::Display {
+    at.strftime("%Y-%m-%d %H:%M UTC")
+}
+
 fn apply_exemptions(findings: &mut Vec<Finding>, policy: &Policy, now: Timestamp) {
     for exemption in &policy.exemptions {
         let ended = exemption.until <= now;
@@ -510,7 +544,7 @@ fn covers(exemption: &Exemption, finding: &Finding) -> bool {
                 || finding.key == id
                 || finding.exposures.iter().any(|exposure| exposure.detection.fingerprint.as_str() == id)
         }
-        Subject::Exemption { .. } => false,
+        Subject::Exemption { .. } | Subject::Schedule { .. } => false,
     }
 }
 

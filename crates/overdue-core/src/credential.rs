@@ -7,7 +7,7 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::provider::UnknownName;
-use crate::{AccountId, ProviderKind, Region};
+use crate::{AccountId, Fingerprint, ProviderKind, Region};
 
 /// What sort of credential it is. Names are stable for ever: policies and mail filters use them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -205,6 +205,15 @@ pub struct UsedBy {
     pub region: Option<Region>,
 }
 
+/// What is kept of a stored secret's value that a job allows to be read: fingerprints, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueRead {
+    /// When it was read. Providers count this as a use.
+    pub at: Timestamp,
+    /// Of the whole value and of each secret in it. A detection with one of them is this credential.
+    pub fingerprints: Vec<Fingerprint>,
+}
+
 /// One credential, by its metadata. It never holds the confidential bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
@@ -228,6 +237,8 @@ pub struct Credential {
     pub tags: BTreeMap<String, String>,
     /// Short facts a person wants to see, in words, such as `service: codecommit.amazonaws.com`.
     pub notes: Vec<String>,
+    /// What reading its value gave; `None` where it was not read, which is the rule.
+    pub value: Option<ValueRead>,
 }
 
 impl Credential {

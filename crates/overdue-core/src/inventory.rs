@@ -146,6 +146,17 @@ impl Coverage {
     }
 }
 
+/// A run of the job that its schedule promised and that nobody ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissedRun {
+    /// Which job.
+    pub job: String,
+    /// When it was due.
+    pub due_at: Timestamp,
+    /// Why it did not run, in words.
+    pub why: String,
+}
+
 /// Everything an assessment needs.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
@@ -159,6 +170,8 @@ pub struct Inventory {
     pub gaps: Vec<Gap>,
     /// What the run looked at.
     pub coverage: Coverage,
+    /// Runs missed since the last scheduled one that ended, oldest first.
+    pub missed: Vec<MissedRun>,
     /// What rules say about themselves.
     pub rules: BTreeMap<RuleId, RuleFacts>,
 }

@@ -107,11 +107,15 @@ pub enum AwsRead {
     Objects,
     /// Secrets Manager secrets and SSM parameters, metadata only.
     Secrets,
+    /// Their values too, to be fingerprinted and forgotten. Only where a job asks for it by name.
+    SecretValues,
 }
 
 impl AwsRead {
-    /// Everything.
-    pub const ALL: [Self; 4] = [Self::Iam, Self::Functions, Self::Objects, Self::Secrets];
+    /// Everything there is.
+    pub const ALL: [Self; 5] = [Self::Iam, Self::Functions, Self::Objects, Self::Secrets, Self::SecretValues];
+    /// What is read where a job names nothing: all that metadata and artifacts tell, and no stored value.
+    pub const DEFAULT: [Self; 4] = [Self::Iam, Self::Functions, Self::Objects, Self::Secrets];
     /// The name used in job files.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -119,6 +123,7 @@ impl AwsRead {
             Self::Functions => "functions",
             Self::Objects => "objects",
             Self::Secrets => "secrets",
+            Self::SecretValues => "secret-values",
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AccountId, Credential, CredentialKind, Exposure, Inventory};
+use crate::{AccountId, Credential, CredentialKind, Exposure, Fingerprint, Inventory};
 
 /// To which row a found secret belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join<'a> {
     /// This credential, by its public id.
     Credential(&'a Credential),
+    /// This stored secret, by the fingerprint of its value.
+    Stored(&'a Credential),
     /// No row, but the token itself names its account.
     Account,
     /// Nothing ties it to anything we know.
@@ -17,8 +19,10 @@ pub enum Join<'a> {
 
 /// Ties each exposure of `inventory` to its credential, in the order of `inventory.exposures`.
 ///
-/// Match keys, all offline: the access key id that stands beside an AWS secret. A key id that matches no row still tells
-/// its account's number ([`aws_account_of_key_id`]).
+/// Match keys, all offline: the access key id that stands beside an AWS secret; then, where a job allows stored values to be
+/// read, the fingerprint of a value. A key id that matches no row still tells its account's number
+/// ([`aws_account_of_key_id`]). A value that several stores hold belongs to the one in the artifact's own account, and of
+/// those to the first by id.
 pub fn join(inventory: &Inventory) -> Vec<Join<'_>> {
     let mut rows: BTreeMap<&str, &Credential> = BTreeMap::new();
     for credential in &inventory.credentials {
@@ -26,14 +30,31 @@ pub fn join(inventory: &Inventory) -> Vec<Join<'_>> {
             rows.insert(&credential.id.public_id, credential);
         }
     }
-    inventory.exposures.iter().map(|exposure| join_one(&rows, exposure)).collect()
+    let mut values: BTreeMap<&Fingerprint, Vec<&Credential>> = BTreeMap::new();
+    for credential in &inventory.credentials {
+        for fingerprint in credential.value.iter().flat_map(|value| &value.fingerprints) {
+            values.entry(fingerprint).or_default().push(credential);
+        }
+    }
+    inventory.exposures.iter().map(|exposure| join_one(&rows, &values, exposure)).collect()
 }
 
-fn join_one<'a>(rows: &BTreeMap<&str, &'a Credential>, exposure: &Exposure) -> Join<'a> {
-    let Some(public_id) = exposure.detection.public_id.as_deref() else { return Join::Unknown };
-    match rows.get(public_id) {
-        Some(credential) => Join::Credential(credential),
-        None if aws_account_of_key_id(public_id).is_some() => Join::Account,
+fn join_one<'a>(
+    rows: &BTreeMap<&str, &'a Credential>,
+    values: &BTreeMap<&Fingerprint, Vec<&'a Credential>>,
+    exposure: &Exposure,
+) -> Join<'a> {
+    let public_id = exposure.detection.public_id.as_deref();
+    if let Some(credential) = public_id.and_then(|id| rows.get(id)) {
+        return Join::Credential(credential);
+    }
+    let holders = values.get(&exposure.detection.fingerprint).map_or(&[][..], Vec::as_slice);
+    let elsewhere = |credential: &Credential| credential.id.account != exposure.artifact.account;
+    if let Some(credential) = holders.iter().min_by_key(|credential| (elsewhere(credential), &credential.id)) {
+        return Join::Stored(credential);
+    }
+    match public_id.and_then(aws_account_of_key_id) {
+        Some(_) => Join::Account,
         None => Join::Unknown,
     }
 }

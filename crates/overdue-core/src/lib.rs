@@ -25,10 +25,10 @@ mod verdict;
 
 pub use artifact::{Artifact, ArtifactId, ArtifactKind, ContentKey, Placement};
 pub use assess::{Assessment, Finding, Judged, Staleness, Subject, assess};
-pub use credential::{Credential, CredentialId, CredentialKind, Evidence, IssuedAt, LastUsed, Principal, Status, UsedBy};
+pub use credential::{Credential, CredentialId, CredentialKind, Evidence, IssuedAt, LastUsed, Principal, Status, UsedBy, ValueRead};
 pub use detection::{Confidence, Detection, Fingerprint, RuleFacts, RuleId};
 pub use gap::{Gap, GapReason};
-pub use inventory::{Coverage, Exposure, Inventory, TargetCount};
+pub use inventory::{Coverage, Exposure, Inventory, MissedRun, TargetCount};
 pub use job::{
     Audit, AwsAccounts, AwsAudit, AwsRead, Delivery, FunctionsSpec, Job, Letters, MachineAudit, MachineRead, ObjectsSpec, Period, Regions,
     RoleSpec, Schedule, SmtpServer, TlsMode,

@@ -51,6 +51,7 @@ mod scanned;
 mod scanner;
 mod secret;
 mod session;
+mod stored;
 mod unpack;
 mod variables;
 

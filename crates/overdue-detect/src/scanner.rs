@@ -3,12 +3,14 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use overdue_core::Fingerprint;
+
 use crate::fingerprint::FingerprintKey;
 use crate::limits::Limits;
 use crate::rules::RuleSet;
 use crate::scanned::Scanned;
 use crate::session::{Place, Session};
-use crate::{unpack, variables};
+use crate::{stored, unpack, variables};
 
 /// Looks for secrets in bytes. Cheap to clone, and to share between threads.
 ///
@@ -72,6 +74,17 @@ impl Scanner {
         let mut session = self.session();
         variables::scan(&mut session, variables);
         finished(session, variables.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum())
+    }
+
+    /// Fingerprints to know a stored value by when it is found elsewhere: of the whole, of each text in it where it is JSON,
+    /// and of each secret the rules find in it, which may be a part such as the password of a URL. Parts of fewer than 8
+    /// bytes are left out. Sorted, each once.
+    pub fn fingerprint_value(&self, value: &[u8]) -> Vec<Fingerprint> {
+        let mut fingerprints: Vec<Fingerprint> = stored::parts(value).into_iter().map(|part| self.inner.key.of_secret(&part)).collect();
+        fingerprints.extend(self.scan_bytes("value", value).detections.into_iter().map(|detection| detection.fingerprint));
+        fingerprints.sort_unstable();
+        fingerprints.dedup();
+        fingerprints
     }
 
     fn session(&self) -> Session<'_> {

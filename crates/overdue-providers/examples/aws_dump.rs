@@ -79,7 +79,7 @@ impl Arguments {
             accounts: if self.organization.is_some() { AwsAccounts::Organization } else { AwsAccounts::Ambient },
             role: self.organization.as_ref().map(role),
             regions: if self.regions.is_empty() { Regions::Enabled } else { Regions::Named(self.regions.clone()) },
-            read: AwsRead::ALL.into_iter().collect::<BTreeSet<_>>(),
+            read: AwsRead::DEFAULT.into_iter().collect::<BTreeSet<_>>(),
             objects: ObjectsSpec {
                 include: include.build()?,
                 include_text: self.globs.clone(),

@@ -57,6 +57,26 @@ pub trait Provider: Send + Sync {
     /// One page of a target's credentials. A target kind that has none gives an empty last page.
     async fn credentials(&self, target: &Target, cursor: Option<&Cursor>) -> Page<Credential>;
 
+    /// Whether the values of this target's credentials are to be read: stored secrets, where the job asks for it.
+    fn reads_values(&self, _target: &Target) -> bool {
+        false
+    }
+
+    /// Opens the value of one stored secret, to be fingerprinted and forgotten. Asked only where
+    /// [`Provider::reads_values`] says so. The error is the gap it leaves.
+    async fn value(&self, target: &Target, credential: &Credential) -> Result<Body, Gap> {
+        let why = format!("{} has no value to read", credential.id.kind);
+        Err(Gap {
+            target: target.id(),
+            subject: credential.name.clone(),
+            reason: overdue_core::GapReason::Unsupported,
+            detail: why,
+            permission: String::new(),
+            mend: "report this; nothing else was affected".to_owned(),
+            open_ended: false,
+        })
+    }
+
     /// One page of a target's artifacts. A target kind that has none gives an empty last page.
     async fn artifacts(&self, target: &Target, cursor: Option<&Cursor>) -> Page<Listed>;
 

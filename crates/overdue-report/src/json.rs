@@ -212,6 +212,7 @@ enum SubjectOut<'a> {
     Credential { credential: String, kind: &'static str, account: &'a str, public_id: &'a str, name: &'a str },
     Secret { rule: &'a str, title: &'a str, preview: &'a str, public_id: Option<&'a str>, names_account: Option<&'a str> },
     Exemption { names: &'a str },
+    Schedule { job: &'a str },
 }
 
 #[derive(Serialize)]
@@ -546,6 +547,7 @@ fn subject(subject: &Subject) -> SubjectOut<'_> {
             names_account: names_account.as_ref().map(|account| account.as_str()),
         },
         Subject::Exemption { credential } => SubjectOut::Exemption { names: credential },
+        Subject::Schedule { job } => SubjectOut::Schedule { job },
     }
 }
 
@@ -563,7 +565,7 @@ fn detections<'a>(input: &ReportInput<'a>) -> Vec<DetectionOut<'a>> {
         .zip(joins)
         .map(|(exposure, tie)| {
             let credential = match tie {
-                Join::Credential(credential) => Some(credential.id.to_string()),
+                Join::Credential(credential) | Join::Stored(credential) => Some(credential.id.to_string()),
                 Join::Account | Join::Unknown => None,
             };
             detection(exposure, credential, finding_of.get(&(&exposure.artifact, &exposure.detection)).copied())

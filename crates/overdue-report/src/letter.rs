@@ -200,9 +200,13 @@ fn security_headline(letter: &Letter, assessment: &Assessment) -> String {
         parts.push("everything was looked at".to_owned());
     }
     let exemptions = letter.findings.iter().filter(|finding| matches!(finding.subject, Subject::Exemption { .. })).count();
-    match letter.findings.len() - exemptions {
+    let schedules = letter.findings.iter().filter(|finding| matches!(finding.subject, Subject::Schedule { .. })).count();
+    match letter.findings.len() - exemptions - schedules {
         0 => parts.push("every finding has an owner".to_owned()),
         n => parts.push(format!("{} that nobody owns", words::count(n, "finding", "findings"))),
+    }
+    if schedules > 0 {
+        parts.push("the schedule was not kept".to_owned());
     }
     if exemptions > 0 {
         parts.push(words::count(exemptions, "exemption to tidy up", "exemptions to tidy up"));

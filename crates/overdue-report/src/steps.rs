@@ -19,6 +19,8 @@ const PLACEHOLDERS: [&str; 6] = ["id", "user", "name", "region", "service", "acc
 pub(crate) struct StepBook {
     kinds: BTreeMap<CredentialKind, KindSteps>,
     found: FoundSteps,
+    /// A schedule that was not kept.
+    missed: Vec<RawStep>,
     places: BTreeMap<ArtifactKind, String>,
 }
 
@@ -63,6 +65,8 @@ struct RawStep {
 struct RawBook {
     kind: BTreeMap<String, KindSteps>,
     found: FoundSteps,
+    #[serde(default)]
+    missed: Vec<RawStep>,
     place: BTreeMap<String, String>,
 }
 
@@ -83,7 +87,7 @@ impl StepBook {
             (line, error.message().to_owned())
         })?;
         let line_of = |needle: &str| source.lines().position(|line| line.contains(needle)).map_or(1, |at| at + 1);
-        let mut book = Self { kinds: BTreeMap::new(), found: raw.found, places: BTreeMap::new() };
+        let mut book = Self { kinds: BTreeMap::new(), found: raw.found, missed: raw.missed, places: BTreeMap::new() };
         for (name, steps) in raw.kind {
             let kind: CredentialKind = name.parse().map_err(|error| (line_of(&name), format!("{error}")))?;
             book.kinds.insert(kind, steps);
@@ -102,6 +106,9 @@ impl StepBook {
                     }
                 }
             }
+        }
+        if let (true, Some(base)) = (book.missed.is_empty(), base) {
+            book.missed.clone_from(&base.missed);
         }
         for kind in CredentialKind::ALL {
             if let Entry::Vacant(slot) = book.kinds.entry(kind) {
@@ -122,7 +129,7 @@ impl StepBook {
 
     fn all(&self) -> impl Iterator<Item = &RawStep> {
         let kinds = self.kinds.values().flat_map(|kind| [&kind.exposed, &kind.rotate, &kind.retire, &kind.ended]);
-        kinds.chain([&self.found.before, &self.found.unknown, &self.found.after]).flatten()
+        kinds.chain([&self.found.before, &self.found.unknown, &self.found.after, &self.missed]).flatten()
     }
 
     /// The steps for one finding, numbered.
@@ -153,6 +160,7 @@ impl StepBook {
                 }
             }
             Subject::Exemption { .. } => {}
+            Subject::Schedule { .. } => fill_all(&mut steps, &self.missed, None),
         }
         if !finding.exposures.is_empty() {
             let mut kinds: Vec<ArtifactKind> = finding.exposures.iter().map(|exposure| exposure.artifact_kind).collect();

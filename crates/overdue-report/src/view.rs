@@ -160,6 +160,11 @@ impl Teller<'_> {
                 id = Shown::id(credential);
                 facts.add("Exempts", id.clone());
             }
+            Subject::Schedule { job } => {
+                kind = "Schedule".into();
+                id = Shown::id(job);
+                facts.add("Job", id.clone());
+            }
         }
         let due = Shown::line(&words::due(finding.staleness, self.now, self.zone));
         facts.add("Rotation due", due.clone());
@@ -176,6 +181,7 @@ impl Teller<'_> {
         let (owner, owner_why) = match &finding.owner {
             Some(claim) => (Shown::line(&words::owner(claim)), Shown::line(&words::capital(&visible(&claim.evidence, 500)))),
             None if matches!(finding.subject, Subject::Exemption { .. }) => ("Whoever keeps the job's policy".into(), Shown::default()),
+            None if matches!(finding.subject, Subject::Schedule { .. }) => ("Whoever runs `overdue serve`".into(), Shown::default()),
             None => ("Unknown: no tag, owners file, author or account contact names anybody".into(), Shown::default()),
         };
         facts.add("Owner", owner.clone());
@@ -350,6 +356,7 @@ pub(crate) fn title(finding: &Finding) -> Shown {
             format!("{} {}", visible(title, 120), visible(public_id.as_deref().unwrap_or(preview), 120))
         }
         Subject::Exemption { credential } => format!("Exemption for {}", visible(credential, 160)),
+        Subject::Schedule { job } => format!("Schedule of {}", visible(job, 160)),
     };
     Shown::line(&text)
 }

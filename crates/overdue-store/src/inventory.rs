@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use overdue_core::{
     AccountId, ArtifactId, ArtifactKind, Confidence, Credential, CredentialId, CredentialKind, Detection, Exposure, Fingerprint, Inventory,
-    IssuedAt, Placement, Principal, ProviderKind, Region, RuleId, Status, TargetId,
+    IssuedAt, Placement, Principal, ProviderKind, Region, RuleId, Status, TargetId, ValueRead,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use crate::error::Fault;
 use crate::ledger::{read_accounts, read_coverage, read_gaps};
-use crate::wire::{evidence, last_used, moment, moment_opt, notes, tags};
+use crate::schedule::read_missed;
+use crate::wire::{evidence, fingerprints, last_used, moment, moment_opt, notes, tags};
 use crate::{RunId, Store, StoreError};
 
 impl Store {
@@ -34,8 +35,25 @@ impl Store {
                 exposures: read_exposures(&mut tx, run).await?,
                 gaps: read_gaps(&mut tx, run).await?,
                 coverage: read_coverage(&mut tx, run).await?,
+                missed: read_missed(&mut tx, run).await?,
                 rules: BTreeMap::new(),
             })
+        })
+        .await
+    }
+
+    /// Credentials of a target whose values were read, as they were last listed.
+    pub async fn with_values(&self, target: &TargetId) -> Result<Vec<Credential>, StoreError> {
+        self.named(async {
+            let mut tx = self.read().await?;
+            let rows = sqlx::query(
+                "SELECT c.* FROM target t JOIN credential c ON c.target_id = t.id
+                 WHERE t.key = $1 AND c.gone_at IS NULL AND c.stored_read_at IS NOT NULL",
+            )
+            .bind(target.as_str())
+            .fetch_all(&mut *tx)
+            .await?;
+            rows.iter().map(read_credential).collect()
         })
         .await
     }
@@ -108,7 +126,8 @@ pub(crate) fn read_detection(row: &SqliteRow) -> Result<Detection, Fault> {
 async fn read_credentials(connection: &mut SqliteConnection, run: RunId) -> Result<Vec<Credential>, Fault> {
     let rows = sqlx::query(
         "SELECT c.account, c.kind, c.public_id, c.region, c.name, c.principal_arn, c.principal_name, c.status, c.issued_at,
-                c.issued_evidence, c.last_used, c.last_used_at, c.last_used_detail, c.expires_at, c.tags, c.notes, c.first_seen_at
+                c.issued_evidence, c.last_used, c.last_used_at, c.last_used_detail, c.expires_at, c.tags, c.notes, c.stored_read_at,
+                c.stored_fingerprints, c.first_seen_at
          FROM ledger l JOIN credential c ON c.target_id = l.target_id
          WHERE l.run_id = $1 AND c.gone_at IS NULL
          ORDER BY c.account, c.kind, c.public_id, c.seen_at DESC, c.id DESC",
@@ -151,7 +170,14 @@ fn read_credential(row: &SqliteRow) -> Result<Credential, Fault> {
         expires_at: moment_opt(row.try_get("expires_at")?)?,
         tags: tags(row.try_get("tags")?)?,
         notes: notes(row.try_get("notes")?)?,
+        value: read_value(row)?,
     })
+}
+
+fn read_value(row: &SqliteRow) -> Result<Option<ValueRead>, Fault> {
+    let (at, json): (Option<i64>, Option<&str>) = (row.try_get("stored_read_at")?, row.try_get("stored_fingerprints")?);
+    let Some((at, json)) = at.zip(json) else { return Ok(None) };
+    Ok(Some(ValueRead { at: moment(at)?, fingerprints: fingerprints(json)? }))
 }
 
 /// What is the same for every exposure of one artifact row.

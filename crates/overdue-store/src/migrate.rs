@@ -17,7 +17,10 @@ pub(crate) struct Migration {
 }
 
 /// All steps, oldest first; the number of a layout is its place here, from 1. A released step is never edited.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { name: "0001_first", sql: include_str!("../migrations/sqlite/0001_first.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_first", sql: include_str!("../migrations/sqlite/0001_first.sql") },
+    Migration { name: "0002_stored_values", sql: include_str!("../migrations/sqlite/0002_stored_values.sql") },
+];
 
 /// Brings the store behind `connection` to the newest of `migrations`; refuses one that is newer than all of them.
 pub(crate) async fn migrate(

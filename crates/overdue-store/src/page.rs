@@ -18,7 +18,7 @@ use crate::batch::{list_sql, pieces, rows_sql};
 use crate::error::Fault;
 use crate::ledger::{expect_rows, listed};
 use crate::run::check_fence;
-use crate::wire::{count, evidence_json, last_used_columns, micros, notes_json, pack, tags_json};
+use crate::wire::{count, evidence_json, fingerprints_json, last_used_columns, micros, notes_json, pack, tags_json};
 use crate::{Run, Store, StoreError};
 
 /// What came of one artifact.
@@ -218,17 +218,18 @@ async fn write_credentials(connection: &mut SqliteConnection, run: Run, target_i
         let (last_used, last_used_at, last_used_detail) = last_used_columns(&credential.last_used)?;
         let written = sqlx::query(
             "INSERT INTO credential (target_id, account, kind, public_id, region, name, principal_arn, principal_name, status, issued_at,
-                                     issued_evidence, last_used, last_used_at, last_used_detail, expires_at, tags, notes, first_seen_at,
-                                     seen_at, seen_run_id, gone_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                     coalesce((SELECT min(first_seen_at) FROM credential WHERE account = $2 AND kind = $3 AND public_id = $4), $18),
-                     $18, $19, NULL)
+                                     issued_evidence, last_used, last_used_at, last_used_detail, expires_at, tags, notes, stored_read_at,
+                                     stored_fingerprints, first_seen_at, seen_at, seen_run_id, gone_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                     coalesce((SELECT min(first_seen_at) FROM credential WHERE account = $2 AND kind = $3 AND public_id = $4), $20),
+                     $20, $21, NULL)
              ON CONFLICT (target_id, account, kind, public_id) DO UPDATE SET
                  region = excluded.region, name = excluded.name, principal_arn = excluded.principal_arn,
                  principal_name = excluded.principal_name, status = excluded.status, issued_at = excluded.issued_at,
                  issued_evidence = excluded.issued_evidence, last_used = excluded.last_used, last_used_at = excluded.last_used_at,
                  last_used_detail = excluded.last_used_detail, expires_at = excluded.expires_at, tags = excluded.tags,
-                 notes = excluded.notes, seen_at = excluded.seen_at,
+                 notes = excluded.notes, stored_read_at = excluded.stored_read_at,
+                 stored_fingerprints = excluded.stored_fingerprints, seen_at = excluded.seen_at,
                  seen_run_id = CASE WHEN credential.seen_run_id > excluded.seen_run_id THEN credential.seen_run_id
                                     ELSE excluded.seen_run_id END,
                  gone_at = NULL",
@@ -250,6 +251,8 @@ async fn write_credentials(connection: &mut SqliteConnection, run: Run, target_i
         .bind(credential.expires_at.map(micros))
         .bind(tags_json(&credential.tags)?)
         .bind(notes_json(&credential.notes)?)
+        .bind(credential.value.as_ref().map(|value| micros(value.at)))
+        .bind(credential.value.as_ref().map(|value| fingerprints_json(&value.fingerprints)).transpose()?)
         .bind(micros(page.now))
         .bind(run.id.0)
         .execute(&mut *connection)

@@ -5,10 +5,13 @@
 
 use jiff::Timestamp;
 
+use overdue_core::MissedRun;
+use sqlx::SqliteConnection;
+
 use crate::error::Fault;
 use crate::run::move_cursor;
 use crate::wire::{micros, moment};
-use crate::{Store, StoreError};
+use crate::{RunId, Store, StoreError};
 
 /// An occurrence that never ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,4 +82,20 @@ impl Store {
         })
         .await
     }
+}
+
+/// Occurrences of a run's job that were missed since its last scheduled run before this one that ended, oldest first:
+/// each is told by the next scheduled run, and by manual ones until then.
+pub(crate) async fn read_missed(connection: &mut SqliteConnection, run: RunId) -> Result<Vec<MissedRun>, Fault> {
+    let rows: Vec<(String, i64, String)> = sqlx::query_as(
+        "SELECT m.job, m.due_at, m.why FROM run r JOIN missed m ON m.job = r.job
+         WHERE r.id = $1 AND m.due_at <= r.started_at
+           AND m.due_at > coalesce((SELECT max(b.due_at) FROM run b WHERE b.job = r.job AND b.kind = 'scheduled' AND b.id < r.id
+                                    AND b.status IN ('clean', 'findings', 'partial')), -9223372036854775807)
+         ORDER BY m.due_at",
+    )
+    .bind(run.0)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|(job, due_at, why)| Ok(MissedRun { job, due_at: moment(due_at)?, why })).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use overdue_core::{Contact, ContentKey, Evidence, LastUsed, Region, UsedBy};
+use overdue_core::{Contact, ContentKey, Evidence, Fingerprint, LastUsed, Region, UsedBy};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
@@ -91,6 +91,16 @@ pub(crate) fn notes_json(notes: &[String]) -> Result<String, Fault> {
 /// Notes from their column.
 pub(crate) fn notes(json: &str) -> Result<Vec<String>, Fault> {
     Ok(serde_json::from_str(json)?)
+}
+
+/// Fingerprints of a stored value.
+pub(crate) fn fingerprints_json(fingerprints: &[Fingerprint]) -> Result<String, Fault> {
+    Ok(serde_json::to_string(&fingerprints.iter().map(Fingerprint::as_str).collect::<Vec<_>>())?)
+}
+
+/// Fingerprints from their column.
+pub(crate) fn fingerprints(json: &str) -> Result<Vec<Fingerprint>, Fault> {
+    Ok(serde_json::from_str::<Vec<String>>(json)?.into_iter().map(Fingerprint::from_hex).collect())
 }
 
 #[derive(Serialize, Deserialize)]

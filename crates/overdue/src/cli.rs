@@ -72,7 +72,8 @@ pub(crate) enum Command {
     /// The exact permissions the audit needs
     #[command(
         after_help = "Examples:\n  overdue permissions aws > overdue-audit-policy.json        for the audit role in each account\n  \
-                            overdue permissions aws --hub > overdue-hub-policy.json    for whoever starts the audit"
+                            overdue permissions aws --hub > overdue-hub-policy.json    for whoever starts the audit\n  \
+                            overdue permissions aws --secret-values                    only for jobs that compare stored values"
     )]
     Permissions {
         /// Provider
@@ -86,6 +87,9 @@ pub(crate) enum Command {
         /// Print a list with reasons instead of a policy
         #[arg(long, conflicts_with = "hub")]
         explain: bool,
+        /// What a job that reads "secret-values" needs beside the rest
+        #[arg(long, conflicts_with_all = ["hub", "explain"])]
+        secret_values: bool,
     },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  overdue completions bash > /etc/bash_completion.d/overdue")]

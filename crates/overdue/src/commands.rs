@@ -60,7 +60,11 @@ pub(crate) async fn run(typed: Typed) -> Result<Exit> {
         Command::Findings(args) => lists::findings(args).await,
         Command::Runs(args) => lists::runs(args).await,
         Command::Report(args) => report(args).await,
-        Command::Permissions { provider: PermissionsOf::Aws, hub, role, explain } => permissions(hub.then_some(role.as_str()), explain),
+        Command::Permissions { provider: PermissionsOf::Aws, secret_values: true, .. } => {
+            say(&format!("{}\n", overdue_providers::aws::values_policy_json()))?;
+            Ok(Exit::Clean)
+        }
+        Command::Permissions { provider: PermissionsOf::Aws, hub, role, explain, .. } => permissions(hub.then_some(role.as_str()), explain),
         Command::Completions { shell } => completions(shell),
     }
 }

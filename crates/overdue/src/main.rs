@@ -17,6 +17,7 @@ mod places;
 mod progress;
 mod serve;
 mod sweep;
+mod values;
 
 use clap::Parser;
 

@@ -21,6 +21,7 @@ use overdue_store::{Outcome, PageCommit, Run, ScannedContent, SeenArtifact, Stor
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::progress::Progress;
+use crate::values;
 
 /// Targets looked at in the same moment. They wait on the network, so more than there are cores.
 const TARGETS_AT_ONCE: usize = 16;
@@ -194,7 +195,8 @@ impl Sweep {
         self.commit(&mut pass, page).await?;
         let mut cursor: Option<Cursor> = None;
         for turn in 0.. {
-            let page = provider.credentials(target, cursor.as_ref()).await;
+            let mut page = provider.credentials(target, cursor.as_ref()).await;
+            page.gaps.extend(values::read(&self.store, &self.scanner, provider, target, &mut page.items, now).await?);
             let counts = TargetCounts { credentials: page.items.len() as u64, ..TargetCounts::default() };
             let commit = PageCommit { credentials: page.items, gaps: page.gaps, counts, ..pass.page(now()) };
             self.commit(&mut pass, commit).await?;

@@ -34,6 +34,7 @@ fn key(id: &str, issued: i64, last_used: LastUsed) -> Credential {
         expires_at: None,
         tags: BTreeMap::from([("owner".into(), "ann@example.com".into())]),
         notes: Vec::new(),
+        value: None,
     }
 }
 
@@ -169,6 +170,57 @@ fn a_found_key_is_tied_to_its_row() {
             low 111111111111/aws.iam-access-key/AKIA-OFF: expired-in-place(0) It is switched off or has ended, but still lies in code; remove it there
             low secret/ee: exposed-unknown(0) In plain text in its usual place on this machine; ownerless(0) Nobody could be found who owns the place it lies in"#]],
     );
+}
+
+#[test]
+fn a_stored_value_is_tied_by_its_fingerprint() {
+    let stored = |account: &str, name: &str, fingerprint: &str| {
+        let mut secret = key(name, 50, used(99));
+        secret.id = CredentialId { account: AccountId::new(account), kind: CredentialKind::AwsSecret, public_id: name.into() };
+        secret.value = Some(crate::ValueRead { at: day(90), fingerprints: vec![Fingerprint::from_hex(fingerprint)] });
+        secret
+    };
+    let mut without = stored("111111111111", "not-read", "ee");
+    without.value = None;
+    let inventory = world(
+        vec![
+            key("AKIA-LIVE", 50, used(99)),
+            stored("000000000000", "elsewhere", "aa"),
+            stored("111111111111", "near", "aa"),
+            stored("111111111111", "holds-the-key", "bb"),
+            without,
+        ],
+        vec![
+            exposure("function/pay/$LATEST/code", ArtifactKind::FunctionCode, None, "aa"),
+            exposure("function/pay/$LATEST/code", ArtifactKind::FunctionCode, Some("AKIA-LIVE"), "bb"),
+            exposure("function/pay/$LATEST/code", ArtifactKind::FunctionCode, None, "ee"),
+        ],
+    );
+    check(
+        &inventory,
+        &Policy::default(),
+        100,
+        expect![[r#"
+            critical 111111111111/aws.iam-access-key/AKIA-LIVE: exposed(0) Live, and lies in one place
+            critical 111111111111/aws.secret/near: exposed(0) The stored value itself lies in one place
+            high secret/ee: exposed-unknown(0) In no inventory we read; lies in one place; ownerless(0) Nobody could be found who owns the place it lies in"#]],
+    );
+}
+
+#[test]
+fn a_schedule_that_was_not_kept_is_one_finding() {
+    let run = |job: &str, at: i64| MissedRun { job: job.into(), due_at: day(at), why: "nobody was there".into() };
+    let inventory = Inventory { missed: vec![run("weekly", 93), run("weekly", 96), run("daily", 99)], ..Inventory::default() };
+    check(
+        &inventory,
+        &Policy::default(),
+        100,
+        expect![[r#"
+        high schedule/weekly: missed-run(7) 2 runs due from 2026-04-04 00:00 UTC to 2026-04-07 00:00 UTC did not happen; the last: nobody was there
+        high schedule/daily: missed-run(1) The run due at 2026-04-10 00:00 UTC did not happen: nobody was there"#]],
+    );
+    let letters = compose(&assess(&inventory, &Policy::default(), &OwnersConfig::default(), day(100)), Some("security@example.com"));
+    assert_eq!(letters.len(), 1, "security is told");
 }
 
 #[test]

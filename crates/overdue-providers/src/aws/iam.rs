@@ -69,6 +69,7 @@ impl User {
             expires_at: None,
             tags: self.tags.clone(),
             notes: Vec::new(),
+            value: None,
         }
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Callers may rely on three things. What cannot be seen becomes a [`Gap`] that names its permission and its mend; nothing
 //! is dropped in silence. What is asked is what [`PERMISSIONS`] lists, since every call names its permission there. And a
-//! secret is never asked for where metadata is enough: no value of a secret or parameter is read, and environment variables
-//! go to the scanner and nowhere else.
+//! secret is never asked for where metadata is enough: the value of a secret or parameter is read only by a job that names
+//! `secret-values`, and like environment variables it goes to the scanner and nowhere else.
 //!
 //! A listing is made in as few calls as AWS allows. IAM tells most of an account in four (the credential report and the
 //! authorization details), and the rest is one call for each user who holds a key.
 //!
 //! Rooms: `connect` and `session` (who we are, here and in other accounts), `discovery` (what there is), `iam` with one file
-//! for each kind of credential, `secrets` and `parameters`, `functions`, `layers` and `download`, `objects`; and below them
+//! for each kind of credential, `secrets`, `parameters` and `values`, `functions`, `layers` and `download`, `objects`; and below them
 //! `permissions`, `errors`, `paging`, `signed`, `calls`.
 
 mod access_keys;
@@ -40,6 +40,7 @@ mod stream;
 #[cfg(test)]
 mod stub;
 mod tags;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -48,12 +49,13 @@ use std::time::Instant;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use overdue_core::{
-    AccountId, Artifact, ArtifactKind, AwsAudit, Credential, Cursor, Gap, GapReason, Page, ProviderKind, Target, TargetId, TargetKind,
+    AccountId, Artifact, ArtifactKind, AwsAudit, AwsRead, Credential, Cursor, Gap, GapReason, Page, ProviderKind, Target, TargetId,
+    TargetKind,
 };
 use tokio::sync::OnceCell;
 
 pub use connect::{AwsConnectError, AwsOptions, CREDENTIAL_VARIABLES};
-pub use permissions::{Holder, Need, PERMISSIONS, Permission, hub_policy_json, policy_json};
+pub use permissions::{Holder, Need, PERMISSIONS, Permission, hub_policy_json, policy_json, values_policy_json};
 
 use crate::{Body, Discovery, Listed, Provider};
 use calls::Calls;
@@ -253,6 +255,12 @@ impl Provider for Aws {
     }
     async fn credentials(&self, target: &Target, cursor: Option<&Cursor>) -> Page<Credential> {
         self.hub.credentials_of(target, cursor).await.unwrap_or_else(Page::gap)
+    }
+    fn reads_values(&self, target: &Target) -> bool {
+        self.hub.audit.read.contains(&AwsRead::SecretValues) && matches!(target.kind, TargetKind::Secrets | TargetKind::Parameters)
+    }
+    async fn value(&self, target: &Target, credential: &Credential) -> Result<Body, Gap> {
+        values::fetch(&self.hub, target, credential).await
     }
     async fn artifacts(&self, target: &Target, cursor: Option<&Cursor>) -> Page<Listed> {
         self.hub.artifacts_of(target, cursor).await.unwrap_or_else(Page::gap)

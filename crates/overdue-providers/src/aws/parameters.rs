@@ -1,4 +1,4 @@
-//! SSM parameters of type SecureString in one region: names and dates. A value is never asked for.
+//! SSM parameters of type SecureString in one region: names and dates. Their values are the room `values`'.
 
 use jiff::{SignedDuration, Timestamp};
 use overdue_core::{Credential, CredentialId, CredentialKind, Evidence, IssuedAt, LastUsed, Page, Principal, Region, Status, Target};
@@ -79,6 +79,7 @@ fn credential(session: &Session, region: &Region, parameter: &Value) -> Option<C
         expires_at: expiration(&parameter["Policies"]),
         tags: Default::default(),
         notes,
+        value: None,
     })
 }
 

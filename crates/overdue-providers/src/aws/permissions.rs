@@ -40,6 +40,8 @@ pub enum Need {
     Fallback,
     /// Only when the job asks for it.
     Option,
+    /// Only when the job reads the values of stored secrets. It stands in a policy of its own.
+    SecretValues,
 }
 
 const fn account(action: &'static str, calls: &'static [&'static str], why: &'static str) -> Permission {
@@ -50,6 +52,9 @@ const fn fallback(action: &'static str, calls: &'static [&'static str], why: &'s
 }
 const fn option(action: &'static str, calls: &'static [&'static str], why: &'static str) -> Permission {
     Permission { action, why, holder: Holder::Account, need: Need::Option, calls }
+}
+const fn value(action: &'static str, calls: &'static [&'static str], why: &'static str) -> Permission {
+    Permission { action, why, holder: Holder::Account, need: Need::SecretValues, calls }
 }
 const fn hub(action: &'static str, calls: &'static [&'static str], why: &'static str) -> Permission {
     Permission { action, why, holder: Holder::Hub, need: Need::Always, calls }
@@ -124,6 +129,14 @@ pub(super) const LIST_SECRETS: Permission =
 pub(super) const DESCRIBE_PARAMETERS: Permission =
     account("ssm:DescribeParameters", &["ssm:DescribeParameters"], "SecureString parameters by name and date; never a value");
 
+pub(super) const GET_SECRET_VALUE: Permission = value(
+    "secretsmanager:GetSecretValue",
+    &["secretsmanager:GetSecretValue"],
+    "Reads a secret to fingerprint and forget it, where a job asks for secret-values",
+);
+pub(super) const GET_PARAMETER: Permission =
+    value("ssm:GetParameter", &["ssm:GetParameter"], "Reads a parameter to fingerprint and forget it, where a job asks for secret-values");
+
 pub(super) const LIST_ALL_MY_BUCKETS: Permission = account("s3:ListAllMyBuckets", &["s3:ListBuckets"], "Which buckets there are");
 pub(super) const GET_BUCKET_LOCATION: Permission =
     fallback("s3:GetBucketLocation", &["s3:GetBucketLocation"], "A bucket's region, when the list of buckets does not tell it");
@@ -161,6 +174,8 @@ pub const PERMISSIONS: &[Permission] = &[
     GET_RESOURCES,
     LIST_SECRETS,
     DESCRIBE_PARAMETERS,
+    GET_SECRET_VALUE,
+    GET_PARAMETER,
     LIST_ALL_MY_BUCKETS,
     GET_BUCKET_LOCATION,
     GET_BUCKET_TAGGING,
@@ -172,12 +187,24 @@ pub const PERMISSIONS: &[Permission] = &[
 
 /// The policy of the audit role, as an IAM policy document. Equal input, equal text.
 pub fn policy_json() -> String {
-    document(vec![json!({ "Sid": "OverdueAudit", "Effect": "Allow", "Action": actions(Holder::Account), "Resource": "*" })])
+    document(vec![json!({ "Sid": "OverdueAudit", "Effect": "Allow", "Action": account_actions(false), "Resource": "*" })])
+}
+
+/// What the audit role needs beside [`policy_json`] where a job reads the values of stored secrets: the values, and the
+/// keys they lie under, through these two services only.
+pub fn values_policy_json() -> String {
+    document(vec![
+        json!({ "Sid": "OverdueSecretValues", "Effect": "Allow", "Action": account_actions(true), "Resource": "*" }),
+        json!({
+            "Sid": "OverdueSecretValuesDecrypt", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "*",
+            "Condition": { "StringLike": { "kms:ViaService": ["secretsmanager.*.amazonaws.com*", "ssm.*.amazonaws.com*"] } },
+        }),
+    ])
 }
 
 /// The policy of whoever starts the audit of an organization: lists accounts, and becomes `role` in them.
 pub fn hub_policy_json(role: &str) -> String {
-    let listing: Vec<&str> = actions(Holder::Hub).into_iter().filter(|action| *action != ASSUME_ROLE.action).collect();
+    let listing: Vec<&str> = actions(|p| p.holder == Holder::Hub).into_iter().filter(|action| *action != ASSUME_ROLE.action).collect();
     document(vec![
         json!({ "Sid": "OverdueAccounts", "Effect": "Allow", "Action": listing, "Resource": "*" }),
         json!({
@@ -187,8 +214,12 @@ pub fn hub_policy_json(role: &str) -> String {
     ])
 }
 
-fn actions(holder: Holder) -> Vec<&'static str> {
-    let mut actions: Vec<&str> = PERMISSIONS.iter().filter(|p| p.holder == holder).map(|p| p.action).collect();
+fn account_actions(values: bool) -> Vec<&'static str> {
+    actions(|p| p.holder == Holder::Account && (p.need == Need::SecretValues) == values)
+}
+
+fn actions(chosen: impl Fn(&Permission) -> bool) -> Vec<&'static str> {
+    let mut actions: Vec<&str> = PERMISSIONS.iter().filter(|p| chosen(p)).map(|p| p.action).collect();
     actions.sort_unstable();
     actions
 }
@@ -219,6 +250,7 @@ mod tests {
         include_str!("signing_certificates.rs"),
         include_str!("ssh_keys.rs"),
         include_str!("tags.rs"),
+        include_str!("values.rs"),
     ];
 
     #[test]
@@ -252,7 +284,11 @@ mod tests {
         for permission in PERMISSIONS.iter().filter(|p| p.holder == Holder::Account) {
             let (_, verb) = permission.action.split_once(':').unwrap();
             assert!(reading.iter().any(|start| verb.starts_with(start)), "{}", permission.action);
-            assert!(!permission.action.contains("GetSecretValue") && !permission.action.contains("GetParameter"));
+        }
+        let policy = policy_json();
+        for value in ["GetSecretValue", "GetParameter", "kms:"] {
+            assert!(!policy.contains(value), "the policy reads no value unless it is asked to: {value}");
+            assert!(values_policy_json().contains(value), "{value}");
         }
     }
 

@@ -68,5 +68,6 @@ fn credential(session: &Session, kind: CredentialKind, id: &str, active: Flag, i
         expires_at: None,
         tags: Default::default(),
         notes: Vec::new(),
+        value: None,
     }
 }

@@ -1,4 +1,4 @@
-//! Secrets Manager secrets of one region: names, dates and tags. A value is never asked for.
+//! Secrets Manager secrets of one region: names, dates and tags. Their values are the room `values`'.
 
 use aws_sdk_secretsmanager::types::SecretListEntry;
 use jiff::SignedDuration;
@@ -75,5 +75,6 @@ fn credential(session: &Session, region: &Region, secret: SecretListEntry) -> Op
         expires_at: None,
         tags: secret.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
         notes,
+        value: None,
     })
 }

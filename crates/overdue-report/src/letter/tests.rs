@@ -114,20 +114,20 @@ fn the_subject_counts_and_the_security_letter_begins_with_gaps() {
     check(
         &many,
         "security@example.com",
-        expect!["10 coverage gaps, 120 targets not read to the end, 1 finding that nobody owns"],
+        expect!["10 coverage gaps, 120 targets not read to the end, 1 finding that nobody owns, the schedule was not kept"],
         expect![[r#"
-        10 coverage gaps, 120 targets not read to the end, 1 finding that nobody owns.
+            10 coverage gaps, 120 targets not read to the end, 1 finding that nobody owns, the schedule was not kept.
 
-        Looked at: 780 targets: 600 scanned, 60 skipped, 60 failed, 60 not reached; 1,200 credentials, 24,000 artifacts (18,000 read, 5,400 unchanged since they were last read, 600 with a gap).
+            Looked at: 780 targets: 600 scanned, 60 skipped, 60 failed, 60 not reached; 1,200 credentials, 24,000 artifacts (18,000 read, 5,400 unchanged since they were last read, 600 with a gap).
 
-        WHAT COULD NOT BE SEEN (10 gaps)
+            WHAT COULD NOT BE SEEN (10 gaps)
 
-        - 8 x access denied: AWS account prod (111111111111), needs lambda:GetFunction
-            function worker-0
-            function worker-1
-            function worker-2
-            function worker-3
-            function worker-4"#]],
+            - 8 x access denied: AWS account prod (111111111111), needs lambda:GetFunction
+                function worker-0
+                function worker-1
+                function worker-2
+                function worker-3
+                function worker-4"#]],
     );
     let one = sample::sample("one", sample::one());
     check(

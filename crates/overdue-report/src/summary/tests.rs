@@ -14,9 +14,9 @@ fn ten_seconds_are_enough() {
     expect![[r#"
         Overdue · weekly-audit · 24 Nov 2026, 06:12 UTC
 
-        NOT COMPLETE  Not everything could be read (120 of 780 targets not read to the end, 10 gaps); 44
+        NOT COMPLETE  Not everything could be read (120 of 780 targets not read to the end, 10 gaps); 45
           things need someone: 1 exposed, 2 found in the open, 39 overdue by up to 441 days, 1 due in 9
-          days, 1 never used.
+          days, 1 never used, 1 missed run.
         Looked at  780 targets: 600 scanned, 60 skipped, 60 failed, 60 not reached; 1,200 credentials,
           24,000 artifacts (18,000 read, 5,400 unchanged since they were last read, 600 with a gap).
 
@@ -28,7 +28,7 @@ fn ten_seconds_are_enough() {
           ! not read to the end: aws/111111111111/eu-west-1/functions/bucket-0 and 119 more targets
 
         By verdict  exposed 1 · exposed-unknown 2 · rotation-overdue 40 · rotation-due-soon 1 · unused 6 ·
-          never-used 9 · shared 1 · stale-version 1 · ownerless 1
+          never-used 9 · shared 1 · stale-version 1 · ownerless 1 · missed-run 1
             1 accepted risk not counted
 
         Worst first
@@ -45,7 +45,7 @@ fn ten_seconds_are_enough() {
           high Root access key AKIAQUB2J3L400000048 of svc-48
             432 days old, limit 90 days: overdue by 342 days · Not used for 48 days · owner
             payments@example.com
-            and 40 more findings in the report
+            and 41 more findings in the report
     "#]]
     .assert_eq(&text);
 }

@@ -7,9 +7,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use overdue_core::{
     Account, AccountId, ArtifactId, ArtifactKind, Assessment, Confidence, Contact, Credential, CredentialId, CredentialKind, Detection,
-    Evidence, Exemption, Exposure, Fingerprint, Gap, GapReason, Inventory, IssuedAt, LastUsed, Letter, LetterKind, Owner, OwnersConfig,
-    Placement, Policy, Principal, ProviderKind, Region, RuleFacts, RuleId, Status, Target, TargetCount, TargetCounts, TargetKind,
-    TargetState, UsedBy, assess, compose,
+    Evidence, Exemption, Exposure, Fingerprint, Gap, GapReason, Inventory, IssuedAt, LastUsed, Letter, LetterKind, MissedRun, Owner,
+    OwnersConfig, Placement, Policy, Principal, ProviderKind, Region, RuleFacts, RuleId, Status, Target, TargetCount, TargetCounts,
+    TargetKind, TargetState, UsedBy, assess, compose,
 };
 use serde_json::Value;
 
@@ -230,6 +230,7 @@ pub(crate) fn key(number: usize, user: &str, age: i64, last_used: LastUsed, owne
         expires_at: None,
         tags: tags(owner),
         notes: Vec::new(),
+        value: None,
     }
 }
 
@@ -379,6 +380,7 @@ pub(crate) fn one() -> Inventory {
         credentials: vec![key],
         gaps: Vec::new(),
         coverage: coverage(12, 0),
+        missed: Vec::new(),
         rules: rules(),
     }
 }
@@ -386,6 +388,7 @@ pub(crate) fn one() -> Inventory {
 /// Every kind, every standing, several owners, found secrets, more places than are shown, gaps, an exemption.
 pub(crate) fn many(keys: usize) -> Inventory {
     let mut inventory = one();
+    inventory.missed = vec![MissedRun { job: "weekly".into(), due_at: ago(7), why: "nobody was there to run it".into() }];
     for n in 2..keys {
         let last = match n % 5 {
             0 => LastUsed::NeverSince { since: ago(n as i64 * 9), evidence: evidence("iam:GetCredentialReport", 4) },

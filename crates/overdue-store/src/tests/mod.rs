@@ -189,10 +189,10 @@ async fn a_full_tmpfs_loses_nothing_and_mends_itself() {
 
 #[tokio::test]
 async fn an_older_store_is_brought_up_and_a_failed_step_leaves_it_as_it_was() {
-    const SECOND: Migration = Migration { name: "0002_more", sql: "CREATE TABLE more (x INTEGER); INSERT INTO more VALUES (1);" };
-    const BROKEN: Migration = Migration { name: "0003_broken", sql: "CREATE TABLE third (x INTEGER); CREATE TABLE more (x INTEGER);" };
-    const TWO: &[Migration] = &[MIGRATIONS[0], SECOND];
-    const THREE: &[Migration] = &[MIGRATIONS[0], SECOND, BROKEN];
+    const SECOND: Migration = Migration { name: "0003_more", sql: "CREATE TABLE more (x INTEGER); INSERT INTO more VALUES (1);" };
+    const BROKEN: Migration = Migration { name: "0004_broken", sql: "CREATE TABLE third (x INTEGER); CREATE TABLE more (x INTEGER);" };
+    const NEXT: &[Migration] = &[MIGRATIONS[0], MIGRATIONS[1], SECOND];
+    const LAST: &[Migration] = &[MIGRATIONS[0], MIGRATIONS[1], SECOND, BROKEN];
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&url(folder.path()), now()).await.unwrap();
     let run = begin(&store).await;
@@ -200,21 +200,45 @@ async fn an_older_store_is_brought_up_and_a_failed_step_leaves_it_as_it_was() {
     store.close().await;
 
     let mut connection = raw(&folder.path().join("store.db")).await;
-    migrate(&mut connection, "it", TWO, now()).await.unwrap();
-    migrate(&mut connection, "it", TWO, now()).await.unwrap();
+    migrate(&mut connection, "it", NEXT, now()).await.unwrap();
+    migrate(&mut connection, "it", NEXT, now()).await.unwrap();
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM more").fetch_one(&mut connection).await.unwrap();
     assert_eq!(rows, 1, "the step ran once");
-    assert!(migrate(&mut connection, "it", THREE, now()).await.is_err());
+    assert!(migrate(&mut connection, "it", LAST, now()).await.is_err());
     let mut connection = raw(&folder.path().join("store.db")).await;
     let third: i64 =
         sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'third'").fetch_one(&mut connection).await.unwrap();
     assert_eq!(third, 0, "half a step stayed");
     let layout: i64 = sqlx::query_scalar("SELECT max(version) FROM migration").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(layout, 2);
+    assert_eq!(layout, 3);
 
     // The program of before now meets a store of after.
     let error = Store::open(&url(folder.path()), now()).await.unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error:?}");
+}
+
+/// Each layout that was ever in use, with what it held.
+#[tokio::test]
+async fn what_an_older_layout_held_is_still_there() {
+    let folder = tempfile::tempdir().unwrap();
+    // 2: stored values.
+    let mut first = raw(&folder.path().join("store.db")).await;
+    migrate(&mut first, "it", &MIGRATIONS[..1], now()).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO run VALUES (1, 'weekly', 'a', 'manual', 0, 'me', 1, 0, 0, 'clean', 1);
+         INSERT INTO target VALUES (1, 'aws/1/us-east-1/secrets', 'aws', '1', 'us-east-1', 'secrets', '');
+         INSERT INTO ledger VALUES (1, 1, 0, 'scanned', NULL, '', 1, 0, 0, 0, 0, 0);
+         INSERT INTO credential VALUES (1, 1, '1', 'aws.secret', 'arn:x', NULL, 'x', 'arn:x', 'x', 'active', NULL, NULL, 'untracked', NULL,
+                                        '{}', NULL, '{}', '[]', 0, 0, 1, NULL);",
+    )
+    .execute(&mut first)
+    .await
+    .unwrap();
+    drop(first);
+    let store = Store::open(&url(folder.path()), now()).await.unwrap();
+    let inventory = store.inventory(crate::RunId(1)).await.unwrap();
+    assert_eq!(inventory.credentials.iter().map(|one| (one.name.as_str(), one.value.is_none())).collect::<Vec<_>>(), [("x", true)]);
+    store.integrity_check().await.unwrap();
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use overdue_core::{
     Account, AccountId, Artifact, ArtifactId, ArtifactKind, Confidence, Contact, Credential, CredentialId, CredentialKind, Detection,
     Evidence, Exposure, Fingerprint, Gap, GapReason, IssuedAt, LastUsed, Placement, Principal, ProviderKind, Region, RuleId, Status,
-    Target, TargetCount, TargetCounts, TargetKind, TargetState, UsedBy,
+    Target, TargetCount, TargetCounts, TargetKind, TargetState, UsedBy, ValueRead,
 };
 use overdue_store::{Outcome, ScannedContent, SeenArtifact};
 
@@ -108,6 +108,8 @@ async fn everything_comes_back() {
                 expires_at: (kind == CredentialKind::AwsSigningCertificate).then_some(far),
                 tags: tags.clone(),
                 notes: vec![text.clone(), String::new()],
+                value: (kind == CredentialKind::AwsSecret)
+                    .then(|| ValueRead { at: far, fingerprints: vec![Fingerprint::from_hex("aa"), Fingerprint::from_hex("bb")] }),
             })
             .collect();
 

@@ -112,6 +112,31 @@ async fn a_schedule_moves_with_the_claim_and_never_back() {
     assert_eq!(missed, [Missed { due_at: at(10), why: off.clone() }, Missed { due_at: at(20), why: off }]);
 }
 
+#[tokio::test]
+async fn a_missed_run_is_told_by_the_next_scheduled_one_and_by_no_later_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path()).await;
+    store.record_missed("weekly", &[at(10), at(20)], "the machine was off").await.unwrap();
+    store.record_missed("other", &[at(15)], "not ours").await.unwrap();
+    let told = async |run: Run| -> Vec<_> {
+        store.inventory(run.id).await.unwrap().missed.iter().map(|missed| (missed.job.clone(), missed.due_at)).collect()
+    };
+    let both = [("weekly".to_owned(), at(10)), ("weekly".to_owned(), at(20))];
+    let manual = store.begin_run(NewRun { kind: RunKind::Manual, ..new_run("by hand", 25) }, &alive).await.unwrap();
+    let BeginRun::Started(manual) = manual else { panic!("{manual:?}") };
+    assert_eq!(told(manual).await, both);
+    store.finish_run(manual, RunStatus::Clean, at(26)).await.unwrap();
+    let failed = begin(&store, "fails", 30).await;
+    store.finish_run(failed, RunStatus::Failed, at(31)).await.unwrap();
+    let first = begin(&store, "first", 40).await;
+    assert_eq!(told(first).await, both, "a failed run told nobody");
+    store.finish_run(first, RunStatus::Clean, at(41)).await.unwrap();
+    store.record_missed("weekly", &[at(50)], "off again").await.unwrap();
+    let second = begin(&store, "second", 60).await;
+    assert_eq!(told(second).await, [("weekly".to_owned(), at(50))]);
+    assert_eq!(told(first).await, both, "an old report stays as it was");
+}
+
 /// Two processes, in effect: each store has its own connections to the one file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_schedulers_start_each_of_200_occurrences_once() {

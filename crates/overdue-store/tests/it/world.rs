@@ -153,6 +153,7 @@ pub(crate) fn credential(public_id: &str, issued_at: IssuedAt) -> Credential {
         expires_at: None,
         tags: BTreeMap::new(),
         notes: Vec::new(),
+        value: None,
     }
 }
 

@@ -218,7 +218,12 @@ fn audit(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>, folder: &Path)
 fn aws(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>) -> AwsAudit {
     let (accounts, role) = aws_accounts(&mut fields, problems);
     let regions = aws_regions(&mut fields, problems);
-    let read = choices(&mut fields, problems, "read", &AwsRead::ALL, |read| read.as_str(), "logs");
+    let read_at = fields.raw("read").map_or_else(|| fields.at(), |value| value.span().start);
+    let read = choices(&mut fields, problems, "read", &AwsRead::ALL, &AwsRead::DEFAULT, |read| read.as_str(), "logs");
+    if read.contains(&AwsRead::SecretValues) && !read.contains(&AwsRead::Secrets) {
+        problems
+            .add(read_at, "`read` has \"secret-values\" without \"secrets\": add it, since values are read of the secrets that are listed");
+    }
     let mut objects = objects_default();
     if let Some(mut table) = fields.table(problems, "objects") {
         if let Some((include, text)) = globs(&mut table, problems, "include") {
@@ -269,7 +274,7 @@ pub(crate) fn aws_ambient() -> AwsAudit {
         accounts: AwsAccounts::Ambient,
         role: None,
         regions: Regions::Enabled,
-        read: AwsRead::ALL.into_iter().collect(),
+        read: AwsRead::DEFAULT.into_iter().collect(),
         objects: objects_default(),
         functions: FunctionsSpec { versions_max: VERSIONS_MAX },
     }
@@ -370,10 +375,11 @@ fn choices<T: Copy + Ord>(
     problems: &mut Problems<'_>,
     name: &'static str,
     all: &[T],
+    default: &[T],
     text: impl Fn(T) -> &'static str,
     later: &str,
 ) -> BTreeSet<T> {
-    let Some(list) = fields.strings(problems, name) else { return all.iter().copied().collect() };
+    let Some(list) = fields.strings(problems, name) else { return default.iter().copied().collect() };
     if list.value.is_empty() {
         problems.add(list.at, format!("`{name}` is an empty list: nothing would be read"));
     }
@@ -403,7 +409,7 @@ fn machine(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>, folder: &Pat
             list.value.into_iter().map(|path| folder.join(path.value)).collect()
         })
         .unwrap_or_else(|| vec![folder.to_owned()]);
-    let read = choices(&mut fields, problems, "read", &MachineRead::ALL, |read| read.as_str(), "");
+    let read = choices(&mut fields, problems, "read", &MachineRead::ALL, &MachineRead::ALL, |read| read.as_str(), "");
     fields.finish(problems, "an [[audit]] of machine");
     MachineAudit { paths, read }
 }
