@@ -61,7 +61,7 @@ fn two_processes_run_each_occurrence_once_and_a_killed_one_is_gone_on_with() {
     let third = serve(&home);
     wait_until("the next occurrence", Duration::from_secs(130), || ended() > before);
     drop(third);
-    let (code, report) = home.json(&["report", "jobs/minutely.toml", "--format", "json"]);
+    let (code, report) = home.json(&["report", "--job", "jobs/minutely.toml", "--format", "json"]);
     assert_eq!(code, 1);
     let findings = report["findings"].as_array().expect("a list");
     let missed = findings.iter().find(|finding| finding["key"] == "schedule/minutely").expect("a finding of the schedule");
