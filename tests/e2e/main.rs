@@ -12,6 +12,7 @@ mod kill;
 mod letters;
 mod ministack;
 mod program;
+mod scan;
 mod serve;
 mod servers;
 mod values;

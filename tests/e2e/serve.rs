@@ -53,7 +53,10 @@ fn two_processes_run_each_occurrence_once_and_a_killed_one_is_gone_on_with() {
     assert!(occurrences.iter().all(|at| at.ends_with(":00Z")), "{occurrences:?}");
 
     // As if nobody had served for ten minutes: the store remembers how far the schedule was worked off.
-    let back = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('UPDATE schedule SET cursor_at = cursor_at - 600000000'); db.commit()";
+    let back = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+                db.execute('UPDATE schedule SET cursor_at = cursor_at - 600000000'); \
+                db.execute(\"UPDATE run SET due_at = due_at - 600000000, started_at = started_at - 600000000, \
+                             occurrence = 'earlier ' || occurrence\"); db.commit()";
     let moved = python().args(["-c", back]).arg(home.store()).output().expect("python3");
     assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
     let ended = || runs(&home).iter().filter(|run| run["status"] == "findings").count();

@@ -8,6 +8,7 @@
 //! nothing else. Templates stay dumb: ready strings in, words out.
 
 mod clean;
+pub mod gate;
 mod input;
 mod json;
 mod letter;

@@ -58,6 +58,26 @@ impl Store {
         .await
     }
 
+    /// Credentials that are still there with one of these public ids, as any run saw them last.
+    pub async fn credentials_by_public_id(&self, ids: &[String]) -> Result<HashMap<String, Credential>, StoreError> {
+        self.named(async {
+            let mut tx = self.read().await?;
+            let mut found = HashMap::new();
+            for id in ids {
+                let row =
+                    sqlx::query("SELECT * FROM credential WHERE public_id = $1 AND gone_at IS NULL ORDER BY seen_at DESC, id DESC LIMIT 1")
+                        .bind(id)
+                        .fetch_optional(&mut *tx)
+                        .await?;
+                if let Some(row) = row {
+                    found.insert(id.clone(), read_credential(&row)?);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     /// Artifacts of a target in which something lies, by name.
     pub async fn exposed(&self, target: &TargetId) -> Result<Vec<ArtifactId>, StoreError> {
         self.artifacts(target, false).await

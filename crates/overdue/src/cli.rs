@@ -46,6 +46,18 @@ pub(crate) enum Command {
     #[command(after_help = "Any number of these may run on one store: each occurrence is run once. A run that was killed goes on at the \
                             target where it was.\n\nExample:\n  overdue serve jobs/")]
     Serve(ServeArgs),
+    /// The gate: look for secrets in files, in what is staged, in a change or in all history
+    #[command(after_help = "Reads every file, dependencies and ignored files too, and opens archives. Standard output gets findings with \
+                            what they are, why they matter and what to do; nothing shows a secret.\n\n\
+                            Examples:\n  overdue scan                                  the current folder\n  \
+                            overdue scan --staged                         what the next commit adds (for a pre-commit hook)\n  \
+                            overdue scan --since origin/main              what this branch adds (for a pull request)\n  \
+                            overdue scan --history .                      every object of a repository, reachable or not\n  \
+                            git diff | overdue scan -                     standard input\n  \
+                            overdue scan --format sarif --output s.sarif  for code scanning\n  \
+                            overdue scan --accept --reason \"test fixture\" --author ann@example.com\n  \
+                                                                          accept what is found, for 90 days")]
+    Scan(ScanArgs),
     /// Job files
     Jobs {
         #[command(subcommand)]
@@ -133,6 +145,73 @@ pub(crate) struct AuditArgs {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ScanArgs {
+    /// Files and folders, or - for standard input [default: the current folder]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Look at what the next commit of this repository adds
+    #[arg(long, conflicts_with_all = ["history", "since"])]
+    pub(crate) staged: bool,
+    /// Look at all history of the repositories under the paths, whether a branch reaches it or not
+    #[arg(long)]
+    pub(crate) history: bool,
+    /// Look at what commits since this revision add: a branch, a tag, a commit, HEAD~3
+    #[arg(long, value_name = "REV")]
+    pub(crate) since: Option<String>,
+    /// The other end of --since
+    #[arg(long, value_name = "REV", default_value = "HEAD", requires = "since")]
+    pub(crate) head: String,
+    /// What is written
+    #[arg(long, value_enum, default_value_t = ScanFormat::Text)]
+    pub(crate) format: ScanFormat,
+    /// Write it to this file, and the text for people to standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Leave out files that match this glob; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Leave out what .gitignore and .ignore files name
+    #[arg(long)]
+    pub(crate) skip_ignored: bool,
+    /// Accepted secrets [default: .overdue-baseline.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write what is found into the baseline; a live credential is never accepted
+    #[arg(long, requires_all = ["reason", "author"])]
+    pub(crate) accept: bool,
+    /// Why it is accepted
+    #[arg(long, requires = "accept")]
+    pub(crate) reason: Option<String>,
+    /// Who accepts it
+    #[arg(long, requires = "accept")]
+    pub(crate) author: Option<String>,
+    /// The last day it is accepted [default: in 90 days]
+    #[arg(long, requires = "accept", value_name = "DATE")]
+    pub(crate) until: Option<jiff::civil::Date>,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Look found keys up in the inventory of this store: one that is live is critical and cannot be accepted
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScanFormat {
+    /// For a person
+    Text,
+    /// For a program; the schema is docs/schema/scan-v1.json
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+    /// GitLab's secret detection report
+    Gitlab,
+    /// JUnit XML
+    Junit,
 }
 
 #[derive(Args, Debug)]

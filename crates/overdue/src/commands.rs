@@ -53,6 +53,7 @@ pub(crate) async fn run(typed: Typed) -> Result<Exit> {
         Command::Audit(args) => audit(args).await,
         Command::Run(args) => run_jobs(args).await,
         Command::Serve(args) => serve_jobs(args).await,
+        Command::Scan(args) => crate::scan::scan(args, clock).await,
         Command::Jobs { command: JobsCommand::Check { jobs } } => check_jobs(&jobs),
         Command::Rules { command } => rules(&command),
         Command::Templates { command: TemplatesCommand::Check { templates } } => check_templates(templates.as_deref()),
@@ -617,7 +618,7 @@ fn width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| (40..=200).contains(width)).unwrap_or(WIDTH_DEFAULT)
 }
 
-fn colour() -> bool {
+pub(crate) fn colour() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none()
 }
 

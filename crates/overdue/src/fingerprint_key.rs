@@ -21,7 +21,7 @@ pub(crate) fn load(places: &Places) -> Result<FingerprintKey> {
     }
 }
 
-fn parse(text: &[u8]) -> Result<FingerprintKey> {
+pub(crate) fn parse(text: &[u8]) -> Result<FingerprintKey> {
     let text = std::str::from_utf8(text)?.trim();
     if text.len() != 64 {
         bail!("it must hold 64 hex digits");
@@ -33,18 +33,32 @@ fn parse(text: &[u8]) -> Result<FingerprintKey> {
     Ok(FingerprintKey::from_bytes(bytes))
 }
 
-fn make(path: &Path) -> Result<FingerprintKey> {
+/// A key that is forgotten: fingerprints of one process, compared with each other alone.
+pub(crate) fn passing() -> Result<FingerprintKey> {
+    random().map(FingerprintKey::from_bytes)
+}
+
+/// A new key as a file holds it.
+pub(crate) fn random_hex() -> Result<String> {
+    Ok(random()?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn random() -> Result<[u8; 32]> {
     let mut bytes = [0_u8; 32];
     // The kernel's generator: always there on the systems we run on, and no dependency.
     std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).context("no source of randomness")?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(bytes)
+}
+
+fn make(path: &Path) -> Result<FingerprintKey> {
+    let text = random_hex()?;
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut file = tempfile::Builder::new().prefix(".key-").tempfile_in(folder)?;
     std::io::Write::write_all(&mut file, text.as_bytes())?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
-        Ok(_) => Ok(FingerprintKey::from_bytes(bytes)),
+        Ok(_) => parse(text.as_bytes()),
         // Another process made one in the same moment: that one counts.
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => parse(&std::fs::read(path)?),
         Err(error) => Err(error.error).with_context(|| format!("cannot write the fingerprint key {}", path.display())),

@@ -15,6 +15,7 @@ mod occurrences;
 mod output;
 mod places;
 mod progress;
+mod scan;
 mod serve;
 mod sweep;
 mod values;

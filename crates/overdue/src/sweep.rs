@@ -464,7 +464,7 @@ fn gap(target: &Target, subject: &str, reason: GapReason, detail: &str) -> Gap {
 }
 
 /// What a person can do about a gap that the scanner left.
-const fn mend(reason: GapReason) -> &'static str {
+pub(crate) const fn mend(reason: GapReason) -> &'static str {
     match reason {
         GapReason::TooLarge | GapReason::TooDeep | GapReason::TooMany => {
             "look at it by hand, or raise the limit the detail names; what was found before the limit is kept"

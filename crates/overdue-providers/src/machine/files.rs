@@ -79,6 +79,36 @@ pub(super) fn walk(root: &Path, skips: &Skips, after: Option<PathBuf>, left_out:
         .build()
 }
 
+/// Every entry under a path, on several threads and in no order, with the same left out as in an audit: git's objects, what
+/// the kernel keeps, and `own`, the program's own files. With `ignored` false also what `.gitignore` and its kin name.
+pub fn walk_in_parallel(root: &Path, threads: usize, own: &[PathBuf], ignored: bool) -> ignore::WalkParallel {
+    let (skips, top) = (Skips::new(own), root.to_owned());
+    WalkBuilder::new(root)
+        .standard_filters(false)
+        .git_ignore(!ignored)
+        .git_exclude(!ignored)
+        .ignore(!ignored)
+        .parents(!ignored)
+        .follow_links(false)
+        .threads(threads)
+        .filter_entry(move |entry: &DirEntry| {
+            let path = entry.path();
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            path == top || !(skips.holds(path) || is_pseudo(path) || is_git_object(path, is_folder))
+        })
+        .build_parallel()
+}
+
+/// Opens a regular file for reading; a link only when `follow` says so, and never a pipe or a device.
+pub fn open_file(path: &Path, follow: bool) -> io::Result<(std::fs::File, std::fs::Metadata)> {
+    open_regular(path, if follow { Links::Follow } else { Links::Refuse })
+}
+
+/// The gap left by a file that could not be opened.
+pub fn file_gap(target: &TargetId, subject: String, error: &io::Error) -> Gap {
+    io_gap(target, subject, error, false)
+}
+
 fn is_pseudo(path: &Path) -> bool {
     PSEUDO_FOLDERS.iter().any(|folder| path == Path::new(folder))
 }

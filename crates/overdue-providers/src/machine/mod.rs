@@ -32,6 +32,8 @@ use overdue_core::{
 
 use crate::{Body, Discovery, Listed, Provider};
 use files::{Listing, Skips};
+pub use files::{file_gap, open_file, walk_in_parallel};
+pub use git::{Changed, ChangesError, Scope, changes};
 use git::{Repository, Shared};
 use open::Links;
 

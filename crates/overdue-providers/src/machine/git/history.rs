@@ -64,6 +64,45 @@ impl History {
         &self.commits
     }
 
+    /// Ids of all commits.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ObjectId> + '_ {
+        self.commits.iter().map(|commit| commit.id)
+    }
+
+    /// The number of a commit; parents have lower ones than their children.
+    pub(super) fn number(&self, id: &ObjectId) -> Option<u32> {
+        self.numbers.get(id).copied()
+    }
+
+    pub(super) fn id(&self, number: u32) -> ObjectId {
+        self.commits[number as usize].id
+    }
+
+    pub(super) fn tree(&self, number: u32) -> ObjectId {
+        self.commits[number as usize].tree
+    }
+
+    pub(super) fn parents(&self, number: u32) -> &[u32] {
+        &self.commits[number as usize].parents
+    }
+
+    /// Commits that refs name.
+    pub(super) fn at_refs(&self) -> Vec<u32> {
+        self.named.iter().filter_map(|id| self.number(id)).collect()
+    }
+
+    /// Some commits and all before them, by number.
+    pub(super) fn before(&self, from: &[u32]) -> Vec<u32> {
+        let mut seen = vec![false; self.commits.len()];
+        let mut open = from.to_vec();
+        while let Some(number) = open.pop() {
+            if !std::mem::replace(&mut seen[number as usize], true) {
+                open.extend_from_slice(&self.commits[number as usize].parents);
+            }
+        }
+        (0..).zip(seen).filter(|(_, seen)| *seen).map(|(number, _)| number).collect()
+    }
+
     /// How many reached commits lack a parent or their root folder: then part of the database is gone.
     pub(super) fn torn(&self, repository: &Repository) -> usize {
         let is_torn = |commit: &&Commit| commit.reached && !(commit.is_whole && repository.contains(&commit.tree));
@@ -183,7 +222,7 @@ fn parse(id: &oid, bytes: &[u8], hash: gix_hash::Kind) -> Option<(Commit, Vec<Ob
 }
 
 /// The commit a ref means: itself, or what its tag names.
-fn peel(repository: &Repository, mut id: ObjectId, work: &mut Work) -> Option<ObjectId> {
+pub(super) fn peel(repository: &Repository, mut id: ObjectId, work: &mut Work) -> Option<ObjectId> {
     for _ in 0..TAG_CHAIN_MAX {
         match repository.read(&id, work).ok()? {
             (Kind::Commit, _) => return Some(id),
@@ -404,7 +443,7 @@ impl Repository {
     }
 }
 
-fn placement(path: String, commit: &oid, signature: Option<gix_actor::SignatureRef<'_>>, at_tip: bool) -> Placement {
+pub(super) fn placement(path: String, commit: &oid, signature: Option<gix_actor::SignatureRef<'_>>, at_tip: bool) -> Placement {
     let mut placement = Placement { path, commit: commit.to_hex().to_string(), at_tip, ..nowhere() };
     if let Some(signature) = signature {
         let signature = signature.trim();

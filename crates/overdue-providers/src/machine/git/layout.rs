@@ -43,6 +43,12 @@ pub(in crate::machine) fn look_at_dot_git(dot_git: &Path) -> Found {
     common_dir(&git_dir)
 }
 
+/// The git folder that a `.git` names: itself, or the one a `.git` file links to.
+pub(super) fn git_dir_of(dot_git: &Path) -> Option<PathBuf> {
+    let facts = std::fs::metadata(dot_git).ok()?;
+    if facts.is_dir() { Some(dot_git.to_owned()) } else { git_dir_of_file(dot_git).ok().flatten() }
+}
+
 /// Whether a folder is a bare repository, or the git folder of a submodule.
 pub(in crate::machine) fn is_bare(folder: &Path) -> bool {
     folder.join("HEAD").symlink_metadata().is_ok()

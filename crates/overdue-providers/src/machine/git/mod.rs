@@ -8,6 +8,7 @@
 //! Callers may rely on: one [`Repository`] is one look at the database (its packs stay open when git repacks meanwhile);
 //! what it could not see is in its gaps, each with what to do about it.
 
+mod changes;
 mod history;
 mod idset;
 mod layout;
@@ -32,6 +33,7 @@ use crate::{Body, Fault};
 use loose::{Loose, LooseScan};
 use pack::{Pack, Work};
 
+pub use changes::{Changed, ChangesError, Scope, changes};
 pub(super) use layout::{Found, common_dir, common_of, is_bare, look_at_dot_git, place_of};
 pub(super) use pack::Shared;
 
@@ -216,6 +218,14 @@ impl Repository {
             }
             let listed = depth == 0 || !elsewhere.contains(&objects);
             self.stores.push(Store { objects, own: depth == 0, listed });
+        }
+    }
+
+    /// Takes another folder of objects to the repository's own.
+    fn borrow(&mut self, objects: PathBuf) {
+        if !self.stores.iter().any(|store| store.objects == objects) {
+            self.stores.push(Store { objects, own: false, listed: true });
+            self.find_packs(self.stores.len() - 1);
         }
     }
 
