@@ -202,7 +202,10 @@ fn a_change_and_all_history_are_looked_at() {
     let (code, report) = home.json(&["scan", "--history", "r", "--format", "json"]);
     assert_eq!(code, 1);
     let found = places(&report);
-    assert!(found.contains(&"new.env:1 stripe.secret-key".to_owned()) && found.contains(&"old.env:1 stripe.secret-key".to_owned()), "{found:?}");
+    assert!(
+        found.contains(&"new.env:1 stripe.secret-key".to_owned()) && found.contains(&"old.env:1 stripe.secret-key".to_owned()),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -317,8 +320,20 @@ fn a_live_key_cannot_be_accepted() {
     let repos = if repos.is_dir() { repos } else { world.folder.join("repos") };
     let repos = repos.to_str().expect("a path");
     let store = format!("sqlite://{}", home.store().display());
-    let (_, report) =
-        home.json(&["scan", "--history", repos, "--store", &store, "--format", "json", "--accept", "--reason", "all of it", "--author", "ann"]);
+    let (_, report) = home.json(&[
+        "scan",
+        "--history",
+        repos,
+        "--store",
+        &store,
+        "--format",
+        "json",
+        "--accept",
+        "--reason",
+        "all of it",
+        "--author",
+        "ann",
+    ]);
     let open = report["findings"].as_array().expect("a list");
     assert!(!open.is_empty(), "a live key stays: {report}");
     for finding in open {

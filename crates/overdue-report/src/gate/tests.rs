@@ -1,3 +1,5 @@
+//! Every format over one report with hostile names.
+
 use expect_test::expect;
 use overdue_core::{Fingerprint, GapReason, RuleId, TargetId};
 
@@ -61,7 +63,8 @@ fn text_says_what_why_and_what_to_do() {
         not seen broken.zip: its directory is cut short (damaged); replace or remove the damaged file
         unused baseline entry 2: matches nothing
         1 secret found, 1 accepted, 1 not seen in 2 paths: 12 files, 3.4 MB, 42 ms
-    "#]].assert_eq(&gate_text(&report(), false));
+    "#]]
+    .assert_eq(&gate_text(&report(), false));
 }
 
 #[test]
