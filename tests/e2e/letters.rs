@@ -148,7 +148,7 @@ fn a_dry_run_writes_files_and_keeps_no_record() {
     let ran = home.run(&["run", job.to_str().expect("a path"), "--dry-run"]);
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
     assert!(sink.mails().is_empty(), "a dry run sends nothing");
-    assert_eq!(fs::read_dir(home.work().join("outbox-mail")).expect("an outbox").count(), 3);
+    assert_eq!(fs::read_dir(home.work().join("outbox")).expect("an outbox").count(), 3);
     assert_eq!(run(&home, &job).code, 1);
     assert_eq!(sink.mails().len(), 3, "what was only tried is still sent");
 }

@@ -203,6 +203,8 @@ pub struct Letters {
     pub period: Period,
     /// Zone in which a period turns over.
     pub timezone: String,
+    /// Where the letters of a dry run go instead of a mail server.
+    pub dry_run_folder: PathBuf,
 }
 
 /// Where letters go.

@@ -126,7 +126,9 @@ impl ReportInput<'_> {
         match self.run.status {
             RunStatus::Running => missing.push("the run has not ended".to_owned()),
             RunStatus::Failed => missing.push("the run failed".to_owned()),
-            RunStatus::Partial if missing.is_empty() => missing.push("the run ended early".to_owned()),
+            RunStatus::Partial if missing.is_empty() => {
+                missing.push("the run did not end as it should: its deadline passed, or a letter was not delivered".to_owned())
+            }
             RunStatus::Partial | RunStatus::Complete => {}
         }
         format!(

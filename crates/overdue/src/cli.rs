@@ -114,7 +114,7 @@ pub(crate) enum Command {
 #[derive(Args, Debug, Clone)]
 pub(crate) struct StoreArgs {
     /// Where results are kept [default: overdue.db in the user's data folder]
-    #[arg(long, env = "OVERDUE_STORE", value_name = "URL", hide_env = true)]
+    #[arg(long, env = "OVERDUE_STORE", value_name = "URL")]
     pub(crate) store: Option<String>,
 }
 

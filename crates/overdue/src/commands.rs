@@ -227,6 +227,7 @@ pub(crate) fn audit_job(paths: Vec<PathBuf>) -> Job {
             security: None,
             period: Period::Weekly,
             timezone: "UTC".into(),
+            dry_run_folder: PathBuf::new(),
         },
     }
 }
@@ -236,11 +237,27 @@ async fn audit(args: AuditArgs) -> Result<Exit> {
     let paths: Vec<PathBuf> =
         if args.paths.is_empty() { vec![here.clone()] } else { args.paths.iter().map(|path| here.join(path)).collect() };
     let audit = audit_job(paths);
+    check_report(args.output.report.as_deref())?;
     let machinery = Machinery::start(args.store.store.as_deref(), args.output.templates.as_deref()).await?;
     let identity = identity(format!("{:?} {:?}", audit.audits.first(), args.only).as_bytes());
     let choices = Choices { only: args.only, dry_run: false, quiet: args.output.quiet, explicit: false, identity };
     let ended = run_manually(&machinery, &audit, &choices).await?;
     show(&machinery, &audit, &ended, &args.output)
+}
+
+/// Whether the report could be written: found out before anything is read, not after an hour.
+fn check_report(path: Option<&Path>) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).with_context(|| format!("--report: cannot make the folder {}", folder.display()))?;
+    tempfile::Builder::new()
+        .prefix(".overdue-")
+        .tempfile_in(folder)
+        .with_context(|| format!("--report: cannot write in the folder {}", folder.display()))?;
+    if path.is_dir() {
+        bail!("--report {}: it is a folder; name a file in it", path.display());
+    }
+    Ok(())
 }
 
 /// The newest ended run of a job again, judged by the job file as it is now.
@@ -301,6 +318,7 @@ async fn run_jobs(args: RunArgs) -> Result<Exit> {
     if args.output.report.is_some() && jobs.len() > 1 {
         bail!("--report names one file: run one job at a time");
     }
+    check_report(args.output.report.as_deref())?;
     let machinery = Machinery::start(args.store.store.as_deref(), args.output.templates.as_deref()).await?;
     let mut exit = Exit::Clean;
     for (job, file) in jobs.iter().zip(&args.jobs) {

@@ -1,7 +1,5 @@
 //! From an assessment to delivered letters.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -81,13 +79,13 @@ pub(crate) async fn send(sending: &Sending<'_>, assessment: &Assessment) -> Resu
     let channel: Box<dyn Notifier> = match (&settings.delivery, sending.dry_run) {
         (Channel::None, _) => return Ok(Letters { to: "(this job writes none)".into(), ..Letters::default() }),
         (Channel::Outbox { folder }, _) => Box::new(Outbox::new(folder.clone())),
-        (Channel::Smtp(_), true) => Box::new(Outbox::new(dry_run_folder(sending.job))),
+        (Channel::Smtp(_), true) => Box::new(Outbox::new(settings.dry_run_folder.clone())),
         (Channel::Smtp(server), false) => Box::new(smtp(server)?),
     };
     let mut letters = Letters {
         to: match (&settings.delivery, sending.dry_run) {
             (Channel::Outbox { folder }, _) => format!("in {}", folder.display()),
-            (Channel::Smtp(_), true) => format!("in {} (dry run: nothing was sent)", dry_run_folder(sending.job).display()),
+            (Channel::Smtp(_), true) => format!("in {} (dry run: nothing was sent)", settings.dry_run_folder.display()),
             (Channel::Smtp(server), false) => format!("sent by {}", server.host),
             (Channel::None, _) => String::new(),
         },
@@ -200,11 +198,6 @@ fn hex(bytes: &[u8], most: usize) -> String {
 /// The same for ever for one key, so that a letter sent twice by a crash is seen as one.
 fn message_id(key: &str) -> String {
     format!("<{}@overdue.invalid>", hex(&sha2::Sha256::digest(key.as_bytes()), 16))
-}
-
-/// Where a dry run's letters go: the outbox folder beside where the job would put one.
-fn dry_run_folder(job: &Job) -> PathBuf {
-    PathBuf::from(format!("outbox-{}", job.name))
 }
 
 fn smtp(server: &SmtpServer) -> Result<Smtp> {

@@ -40,9 +40,21 @@ fn main() -> std::process::ExitCode {
             return output::Exit::CouldNotRun.into();
         }
     };
-    let exit = match runtime.block_on(commands::run(typed)) {
-        Ok(exit) => exit,
-        Err(error) => {
+    let serves = matches!(typed.command, cli::Command::Serve(_));
+    let exit = runtime.block_on(async {
+        tokio::select! {
+            ended = commands::run(typed) => Some(ended),
+            // `serve` ends by itself, when its runs let it.
+            Ok(()) = tokio::signal::ctrl_c(), if !serves => None,
+        }
+    });
+    let exit = match exit {
+        Some(Ok(exit)) => exit,
+        None => {
+            output::complain("stopped; what was read so far is kept, and the same command goes on from there");
+            output::Exit::Partial
+        }
+        Some(Err(error)) => {
             output::complain(&format!("{error:#}"));
             output::Exit::CouldNotRun
         }

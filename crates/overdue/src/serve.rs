@@ -35,30 +35,31 @@ pub(crate) async fn serve(machinery: Arc<Machinery>, jobs: Vec<Job>, clock: Cloc
     scheduler.start().await.context("the alarm clock does not start")?;
 
     let mut stop = std::pin::pin!(stopped());
-    let mut busy: tokio::task::JoinSet<String> = tokio::task::JoinSet::new();
-    let mut running: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
+    let mut busy: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
+    let mut running: std::collections::BTreeMap<tokio::task::Id, String> = std::collections::BTreeMap::new();
     loop {
         tokio::select! {
             () = &mut stop => break,
-            Some(ended) = busy.join_next(), if !busy.is_empty() => match ended {
-                Ok(name) => { running.remove(&name); }
-                Err(error) => { tracing::error!(%error, "a run failed"); running.clear(); }
+            Some(ended) = busy.join_next_with_id(), if !busy.is_empty() => match ended {
+                Ok((id, ())) => { running.remove(&id); }
+                // A fault in one run must not let the next of the same job begin beside another that still lasts.
+                Err(error) => { tracing::error!(%error, "a run failed"); running.remove(&error.id()); }
             },
             Some(()) = woken.recv() => {
-                for job in jobs.iter().filter(|job| !running.contains(&job.name)).cloned().collect::<Vec<_>>() {
+                for job in jobs.iter().filter(|job| !running.values().any(|name| *name == job.name)).cloned().collect::<Vec<_>>() {
                     match due(&machinery, &job, clock()).await {
                         Ok(None) => {}
                         Ok(Some(request)) => {
-                            running.insert(job.name.clone());
                             let machinery = machinery.clone();
-                            busy.spawn(async move {
+                            let name = job.name.clone();
+                            let task = busy.spawn(async move {
                                 let name = job.name.clone();
                                 if let Err(error) = run_claimed(&machinery, job, request).await {
                                     tracing::error!(job = name, error = format!("{error:#}"), "run failed; it goes on at the next chance");
                                     crate::output::complain(&format!("job {name}: {error:#}"));
                                 }
-                                name
                             });
+                            running.insert(task.id(), name);
                         }
                         Err(error) => crate::output::complain(&format!("job {}: {error:#}", job.name)),
                     }

@@ -100,6 +100,7 @@ fn letters_default(timezone: &str) -> Letters {
         security: None,
         period: Period::Weekly,
         timezone: timezone.to_owned(),
+        dry_run_folder: PathBuf::from("outbox"),
     }
 }
 
@@ -496,6 +497,7 @@ fn end_of_day(value: &DeValue<'_>, timezone: &str) -> Option<Timestamp> {
 fn letters(mut fields: Fields<'_, '_>, problems: &mut Problems<'_>, folder: &Path, timezone: &str) -> Letters {
     let mut letters = letters_default(timezone);
     letters.delivery = Delivery::Outbox { folder: folder.join("outbox") };
+    letters.dry_run_folder = folder.join("outbox");
     if let Some(template) = fields.string(problems, "template") {
         letters.template = template.value;
     }
