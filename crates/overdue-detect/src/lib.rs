@@ -41,6 +41,7 @@
 //!
 //! To add a rule, add a block to a file in `rules/`. To add a container, add a file in `unpack` and a line to its `sniff`.
 
+mod config;
 mod decode;
 mod engine;
 mod fingerprint;
@@ -55,6 +56,7 @@ mod stored;
 mod unpack;
 mod variables;
 
+pub use config::{Allow, Allowed, AllowedBy, Allowlists, Entry as IgnoreEntry, GitleaksConfig, Ignores, ScanRules, UnusedMarker};
 pub use fingerprint::FingerprintKey;
 pub use limits::Limits;
 pub use rules::{Example, RuleError, RuleProblem, RuleSet};
