@@ -132,9 +132,12 @@ impl GitleaksConfig {
         let mut tags = None;
         for fields in top.tables(&mut said, "rules") {
             if let Some(block) = rule(&mut said, fields, &mut tags) {
-                if let Some(earlier) = config.blocks.iter().find(|earlier| earlier.id == block.id) {
-                    let what = format!("the id is taken by the rule at {}:{}", earlier.file, earlier.line);
-                    said.refuse(block.line, &block.id, what, "give one of the two another id");
+                let earlier = config.blocks.iter().position(|earlier| earlier.id == block.id);
+                if let Some(earlier) = earlier.filter(|_| !block.id.is_empty()) {
+                    let what =
+                        format!("it has the id of the rule at line {}, which does not run, as in gitleaks", config.blocks[earlier].line);
+                    said.warn(block.line, &block.id, what, "give one of the two another id");
+                    config.blocks.remove(earlier);
                 }
                 config.blocks.push(block);
             }
@@ -204,6 +207,13 @@ impl GitleaksConfig {
     /// Whether our built-in rules run: the file says `useDefault`, or has no rule of its own.
     pub fn wants_default(&self) -> bool {
         self.use_default || self.blocks.is_empty()
+    }
+
+    /// The file it extends that nobody gave to [`Self::extending`].
+    pub(super) fn missing(&self) -> Option<RuleProblem> {
+        let (path, line) = self.extends.as_ref()?;
+        let file = self.files.last().map_or("", |(name, _)| name);
+        Some(problem(file, *line, "", format!("it extends `{path}`, which was not read"), "see that the file is there, or remove `path`"))
     }
 
     fn read_extend(&mut self, said: &mut Said<'_>, mut fields: Fields<'_, '_>) {

@@ -68,6 +68,7 @@ impl ScanRules {
             problems: Vec::new(),
             warnings: config.warnings.clone(),
         };
+        mix.warnings.extend(config.missing());
         mix.leave_out(config);
         let blocks = mix.take_over(config);
         mix.allow(config, &blocks);
@@ -159,8 +160,8 @@ impl Mix {
                 own.push(block);
             } else if !ours.is_empty() {
                 self.change(block, &ours);
-            } else if block.crippled {
-                // Said when it was read.
+            } else if block.crippled || config.missing().is_some() {
+                // Said already: its regex is too big, or in a file that was not read.
             } else if config.wants_default() && names::ours(&block.id).is_some() {
                 let what = "it changes a default rule of a kind that we have no rule for";
                 self.warnings.push(problem(&block.file, block.line, &block.id, what, "give it a `regex` to have it run"));
@@ -251,10 +252,6 @@ impl Mix {
                     self.warnings.push(problem(&block.file, wanted.line, &block.id, what, "have that rule run, or remove `required`"));
                 }
                 required.push(Nearby { rules, lines: wanted.lines, columns: wanted.columns });
-            }
-            if block.keywords.is_empty() && block.regex.is_some() {
-                let what = "it has no `keywords`, so its regex reads every byte of every text";
-                self.warnings.push(problem(&block.file, block.line, &block.id, what, "name a word that stands near every match"));
             }
             foreign.push(Foreign {
                 rule: first + at,

@@ -98,3 +98,34 @@ fn a_marker_that_allows_nothing_is_listed() {
     assert_eq!(unused, [(3_000, "trufflehog:ignore"), (6_000, "trufflehog:ignore"), (9_000, "trufflehog:ignore")]);
     assert_eq!(scanned.allowed[0].detection.line, Some(9_001));
 }
+
+/// Gives a few thousand bytes at a time.
+struct Slow<'b>(&'b [u8]);
+
+impl std::io::Read for Slow<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let most = out.len().min(5_003);
+        self.0.read(&mut out[..most])
+    }
+}
+
+#[test]
+fn chunks_do_not_matter() {
+    let scanner = scanner_with(overdue_detect::Limits::default()).honouring(Allow::nothing().unused_markers());
+    let mut text = String::new();
+    for seed in 0..400 {
+        let token = token(seed);
+        let encoded = STANDARD.encode(format!("password: {token}\n"));
+        let line = match seed % 4 {
+            0 => format!("a = {token} # overdue:allow number {seed}\n"),
+            1 => format!("b = {encoded} # gitleaks:allow\n"),
+            2 => "# gitleaks:allow\n".to_owned(),
+            _ => format!("c = {token}\n"),
+        };
+        text.push_str(&line);
+        text.push_str(&"a line of words that hold nothing\n".repeat(60 + seed as usize % 7));
+    }
+    let whole = scanner.scan_bytes("x.conf", text.as_bytes());
+    assert_eq!(whole, scanner.scan_reader("x.conf", None, &mut Slow(text.as_bytes())));
+    assert_eq!((whole.detections.len(), whole.allowed.len(), whole.unused_markers.len()), (100, 200, 100));
+}
