@@ -39,8 +39,12 @@
 //! pattern, boundaries, entropy, checksum, context. Of rules that claim the same bytes the most specific one keeps them.
 //! `engine` is that, `decode` undoes encodings, `unpack` opens containers, `noise` knows what only looks like a secret.
 //!
+//! `config` reads what projects already have: rules of their own, `.gitleaks.toml`, `.gitleaksignore`, markers beside a secret.
+//! None of it is honoured unless [`Scanner::honouring`] says so.
+//!
 //! To add a rule, add a block to a file in `rules/`. To add a container, add a file in `unpack` and a line to its `sniff`.
 
+mod config;
 mod decode;
 mod engine;
 mod fingerprint;
@@ -55,6 +59,7 @@ mod stored;
 mod unpack;
 mod variables;
 
+pub use config::{Allow, Allowed, AllowedBy, Allowlists, Entry as IgnoreEntry, GitleaksConfig, Ignores, ScanRules, UnusedMarker};
 pub use fingerprint::FingerprintKey;
 pub use limits::Limits;
 pub use rules::{Example, RuleError, RuleProblem, RuleSet};

@@ -2,11 +2,18 @@
 
 use overdue_core::{Detection, GapReason};
 
+use crate::config::{Allowed, UnusedMarker};
+
 /// The outcome of one scan. There is always one: what could not be read is in `gaps`, beside what was found before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scanned {
     /// What was found, sorted by path and line, each once.
     pub detections: Vec<Detection>,
+    /// What was found and is allowed by a marker or a list, sorted the same way. Always empty unless the scanner was told
+    /// to honour something, see [`crate::Scanner::honouring`].
+    pub allowed: Vec<Allowed>,
+    /// Markers that allow nothing, where the scanner was told to list them.
+    pub unused_markers: Vec<UnusedMarker>,
     /// What was not seen, and why. Empty means that every byte was looked at, in every form the scanner can open.
     pub gaps: Vec<ScanGap>,
     /// Bytes read from the artifact.

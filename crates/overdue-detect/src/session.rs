@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use overdue_core::{Detection, GapReason};
 
+use crate::config::{Allowed, Honoured, Judged, UnusedMarker, full_path};
 use crate::fingerprint::FingerprintKey;
 use crate::limits::Limits;
 use crate::rules::RuleSet;
@@ -17,8 +18,21 @@ pub(crate) struct Session<'s> {
     pub(crate) limits: &'s Limits,
     pub(crate) budget: Rc<Budget>,
     pub(crate) detections: Vec<Detection>,
+    /// What is honoured; `None`: everything found is a detection.
+    pub(crate) allow: Option<&'s Honoured>,
+    /// The artifact's path and commit, for rules and lists that ask.
+    pub(crate) origin: Origin,
+    pub(crate) allowed: Vec<Allowed>,
+    pub(crate) unused_markers: Vec<UnusedMarker>,
     gaps: Vec<ScanGap>,
     gaps_left_out: u64,
+}
+
+/// Where an artifact comes from.
+#[derive(Default)]
+pub(crate) struct Origin {
+    pub(crate) path: String,
+    pub(crate) commit: Option<String>,
 }
 
 /// What was spent. Shared with the readers that do the spending.
@@ -73,7 +87,52 @@ impl Budget {
 
 impl<'s> Session<'s> {
     pub(crate) fn new(rules: &'s RuleSet, key: &'s FingerprintKey, limits: &'s Limits) -> Self {
-        Self { rules, key, limits, budget: Rc::default(), detections: Vec::new(), gaps: Vec::new(), gaps_left_out: 0 }
+        Self {
+            rules,
+            key,
+            limits,
+            budget: Rc::default(),
+            detections: Vec::new(),
+            allow: None,
+            origin: Origin::default(),
+            allowed: Vec::new(),
+            unused_markers: Vec::new(),
+            gaps: Vec::new(),
+            gaps_left_out: 0,
+        }
+    }
+
+    /// The path of a place, from the artifact's own on: `outer.zip!inner/file`.
+    pub(crate) fn path_of(&self, place: &Place) -> String {
+        full_path(&self.origin.path, &place.path)
+    }
+
+    /// Notes a detection, or that it is allowed.
+    pub(crate) fn note(&mut self, rule: usize, judged: &Judged, place: &Place, detection: Detection) {
+        let by = self.allow.and_then(|allow| allow.verdict(rule, judged, &self.path_of(place), self.origin.commit.as_deref()));
+        match by {
+            Some(by) => self.allowed.push(Allowed { detection, by }),
+            None => self.detections.push(detection),
+        }
+    }
+
+    /// Notes that a rule about paths alone asks for the file itself. Its fingerprint is the path's.
+    pub(crate) fn note_file(&mut self, rule: usize, place: &Place, path: &str) {
+        let facts = self.rules.rule(rule);
+        let detection = Detection {
+            rule: facts.id.clone(),
+            fingerprint: self.key.fingerprint(path.as_bytes()),
+            preview: "the file itself".to_owned(),
+            public_id: None,
+            path: place.path.clone(),
+            line: None,
+            column: None,
+            decoded: String::new(),
+            confidence: facts.confidence,
+            expires_at_unix: None,
+        };
+        let judged = self.allow.map_or_else(Judged::default, |allow| allow.judge_file(rule));
+        self.note(rule, &judged, place, detection);
     }
 
     /// Notes something that was not seen.

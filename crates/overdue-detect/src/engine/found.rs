@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use overdue_core::{Confidence, Fingerprint};
 
-use super::Text;
+use super::{Text, context};
+use crate::config::{Judged, lines_of};
 use crate::noise;
 use crate::rules::rule::{Needs, Rule, Trigger};
 use crate::secret::Secret;
@@ -29,6 +30,8 @@ pub(crate) struct Found {
     pub(crate) decoded: String,
     pub(crate) line: Option<u32>,
     pub(crate) column: Option<u32>,
+    /// What allowlists and markers say of it.
+    pub(crate) judged: Judged,
 }
 
 /// A match that a rule vouches for.
@@ -44,12 +47,14 @@ pub(crate) struct Match {
     pub(crate) label: Option<String>,
     pub(crate) confidence: Option<Confidence>,
     pub(crate) expires_at_unix: Option<i64>,
+    /// All that the rule matched, where that is not the value with the name before it.
+    pub(crate) whole: Option<Range<usize>>,
 }
 
 impl Match {
     /// A match of these bytes and no more.
     pub(crate) fn of(secret: Range<usize>) -> Self {
-        Self { secret, id_at: None, bytes: None, public_id: None, label: None, confidence: None, expires_at_unix: None }
+        Self { secret, id_at: None, bytes: None, public_id: None, label: None, confidence: None, expires_at_unix: None, whole: None }
     }
 }
 
@@ -70,10 +75,16 @@ pub(crate) fn found(session: &Session<'_>, text: Text<'_>, base: u64, index: usi
     let start = base + found.secret.start as u64;
     let end = base + found.secret.end as u64;
     let at = found.id_at.map_or(start, |at| base + at as u64);
+    let place = found.secret.clone();
     let secret = match found.bytes {
         Some(bytes) => Secret::from_vec(bytes),
         None => Secret::from_slice(&text.buf[found.secret]),
     };
+    let judged = session.allow.map_or_else(Judged::default, |allow| {
+        let whole = found.whole.unwrap_or_else(|| context::intro(text.buf, place.start).name.start.min(place.start)..place.end);
+        let line = lines_of(text.buf, whole.start, place.start, whole.end);
+        allow.judge(index, secret.expose(), &text.buf[whole], &text.buf[line])
+    });
     Found {
         rule: index,
         rank: rule.rank,
@@ -88,6 +99,7 @@ pub(crate) fn found(session: &Session<'_>, text: Text<'_>, base: u64, index: usi
         decoded: String::new(),
         line: None,
         column: None,
+        judged,
     }
 }
 

@@ -10,6 +10,7 @@ mod assignment;
 pub(crate) mod boundary;
 mod confirm;
 mod context;
+mod foreign;
 mod found;
 mod jwt;
 pub(crate) mod lines;
@@ -21,6 +22,7 @@ mod service_account;
 mod stream;
 mod url;
 
+pub(crate) use foreign::file_itself;
 pub(crate) use found::Found;
 pub(crate) use prefilter::Prefilter;
 pub(crate) use stream::{find_in_slice, scan_slice, scan_stream};

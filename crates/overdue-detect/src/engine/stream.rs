@@ -13,7 +13,8 @@ use super::confirm::confirm;
 use super::found::Found;
 use super::lines::Lines;
 use super::resolve::resolve;
-use super::{LOOKAHEAD, LOOKBEHIND, Syntax, Text};
+use super::{LOOKAHEAD, LOOKBEHIND, Syntax, Text, foreign};
+use crate::config;
 use crate::decode::{self, Cursors};
 use crate::session::{Place, Session};
 
@@ -87,6 +88,8 @@ struct Window {
     /// Whether anything was found at all.
     any: bool,
     overflow: bool,
+    foreign: foreign::Progress,
+    markers: config::Seen,
 }
 
 impl Window {
@@ -101,6 +104,8 @@ impl Window {
             finds: Vec::new(),
             any: false,
             overflow: false,
+            foreign: foreign::Progress::default(),
+            markers: config::Seen::default(),
         }
     }
 
@@ -113,6 +118,10 @@ impl Window {
         for hit in rules.prefilter.hits(buf, self.done, limit) {
             confirm(session, text, self.base, hit, &mut fresh);
         }
+        self.foreign.step(session, place, text, self.base, (self.done, limit), at_end, &mut fresh);
+        if !self.binary && place.decode_depth == 0 && session.allow.is_some_and(|allow| allow.unused_markers) {
+            self.markers.look(buf, self.base, self.done, limit, self.lines);
+        }
         self.done = limit;
         decode::step(session, place, text, self.base, limit, at_end, &mut self.cursors, &mut fresh);
         if fresh.is_empty() {
@@ -121,6 +130,9 @@ impl Window {
         self.any = true;
         if !self.binary {
             self.number(buf, &mut fresh);
+            if session.allow.is_some_and(|allow| allow.markers) {
+                config::mark(buf, self.base, &mut fresh);
+            }
         }
         let room = session.limits.detections_max;
         if self.finds.len() + fresh.len() > 2 * room {
@@ -148,7 +160,7 @@ impl Window {
 
     /// How many bytes at the start are needed no more.
     fn forget(&mut self) -> usize {
-        let needed = self.cursors.earliest(self.done);
+        let needed = self.foreign.earliest(self.base, self.cursors.earliest(self.done));
         let drop = needed.saturating_sub(LOOKBEHIND);
         self.base += drop as u64;
         self.done -= drop;
@@ -156,7 +168,9 @@ impl Window {
         drop
     }
 
-    fn finish(self, session: &mut Session<'_>, place: &Place) -> Vec<Found> {
+    fn finish(mut self, session: &mut Session<'_>, place: &Place) -> Vec<Found> {
+        session.unused_markers.extend(self.markers.unused(&place.path, &self.finds));
+        foreign::settle(session, place, &mut self.finds);
         let mut finds = resolve(self.finds);
         let room = session.limits.detections_max;
         if self.overflow || finds.len() > room {
@@ -174,9 +188,9 @@ fn report(session: &mut Session<'_>, place: &Place, finds: Vec<Found>) {
             (true, false) => find.decoded,
             (false, false) => format!("{} > {}", place.decoded, find.decoded),
         };
-        let rule = session.rules.rule(find.rule).id.clone();
-        session.detections.push(Detection {
-            rule,
+        let (rule, judged) = (find.rule, find.judged);
+        let detection = Detection {
+            rule: session.rules.rule(rule).id.clone(),
             fingerprint: find.fingerprint,
             preview: find.preview,
             public_id: find.public_id,
@@ -186,6 +200,7 @@ fn report(session: &mut Session<'_>, place: &Place, finds: Vec<Found>) {
             decoded,
             confidence: find.confidence,
             expires_at_unix: find.expires_at_unix,
-        });
+        };
+        session.note(rule, &judged, place, detection);
     }
 }

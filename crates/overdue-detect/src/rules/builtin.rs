@@ -3,7 +3,7 @@
 macro_rules! files {
     ($($name:literal),+ $(,)?) => {
         /// Name and text of each.
-        pub(super) const FILES: [(&str, &str); [$($name),+].len()] =
+        pub(crate) const FILES: [(&str, &str); [$($name),+].len()] =
             [$((concat!("rules/", $name), include_str!(concat!("../../rules/", $name)))),+];
     };
 }

@@ -37,7 +37,8 @@ impl fmt::Display for RuleProblem {
 
 pub(crate) fn check(set: &RuleSet) -> Vec<RuleProblem> {
     let mut problems = Vec::new();
-    for (index, rule) in set.rules.iter().enumerate() {
+    // Rules of another scanner's configuration bring no examples.
+    for (index, rule) in set.rules.iter().enumerate().filter(|(index, _)| set.foreign.of(*index).is_none()) {
         let mut say = |what: String, mend: &str| {
             problems.push(RuleProblem {
                 file: rule.file.clone(),

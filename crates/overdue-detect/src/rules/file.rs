@@ -28,6 +28,9 @@ struct RawFile {
 pub(crate) struct RawRule {
     /// `<service>.<kind>`, stable for ever.
     id: toml::Spanned<String>,
+    /// Stands for the rule of the same id in an earlier file, which then does not run.
+    #[serde(default)]
+    replaces: bool,
     /// What a person calls what it finds.
     title: String,
     /// What it opens.
@@ -75,12 +78,17 @@ pub(crate) struct RawRule {
     #[serde(default)]
     text_only: bool,
     /// How to make it worthless, one sentence a step.
+    #[serde(default)]
     revoke: Vec<String>,
     /// Public documentation of the format.
+    #[serde(default)]
     reference: String,
+    // `RuleSet::check` asks for the four of them; only the built-in rules have to pass it.
     /// Texts in which it must be found. `{{name:length}}` makes up characters, see `generator`.
+    #[serde(default)]
     matches: Vec<String>,
     /// Texts in which it must not be found.
+    #[serde(default)]
     ignores: Vec<String>,
 }
 
@@ -148,7 +156,7 @@ pub(crate) fn read(files: &[(&str, &str)]) -> Result<Vec<Rule>, Vec<RuleProblem>
     let mut problems = Vec::new();
     let mut rules: Vec<Rule> = Vec::new();
     let mut fallbacks: Vec<(usize, String)> = Vec::new();
-    for &(file, text) in files {
+    for (source, &(file, text)) in files.iter().enumerate() {
         let raw: RawFile = match toml::from_str(text) {
             Ok(raw) => raw,
             Err(error) => {
@@ -158,7 +166,7 @@ pub(crate) fn read(files: &[(&str, &str)]) -> Result<Vec<Rule>, Vec<RuleProblem>
                     line,
                     rule: String::new(),
                     what: error.message().to_owned(),
-                    mend: "correct the field; docs/rules.md lists the fields a rule may have".to_owned(),
+                    mend: "correct the field; docs/scan-config.md lists the fields a rule may have".to_owned(),
                 });
                 continue;
             }
@@ -166,11 +174,31 @@ pub(crate) fn read(files: &[(&str, &str)]) -> Result<Vec<Rule>, Vec<RuleProblem>
         for raw in raw.rule {
             let line = line_of(text, raw.id.span().start);
             let alone = raw.pair.as_ref().and_then(|pair| pair.alone.clone());
-            match checked(raw, file, line) {
+            let replaces = raw.replaces;
+            match checked(raw, file, line).map(|rule| Rule { source, ..rule }) {
                 Ok(rule) => {
-                    if let Some(earlier) = rules.iter().find(|earlier| earlier.id == rule.id) {
-                        let what = format!("the id is taken by the rule at {}:{}", earlier.file, earlier.line);
-                        problems.push(problem(&rule, what, "give one of the two another id"));
+                    let earlier = rules.iter().position(|earlier| earlier.id == rule.id);
+                    match earlier {
+                        Some(index) if replaces && rules[index].source != source => {
+                            fallbacks.retain(|(of, _)| *of != index);
+                            fallbacks.extend(alone.map(|alone| (index, alone)));
+                            rules[index] = rule;
+                            continue;
+                        }
+                        Some(index) => {
+                            let what = format!("the id is taken by the rule at {}:{}", rules[index].file, rules[index].line);
+                            let mend =
+                                "give one of the two another id, or say `replaces = true` to have this one instead of a built-in one";
+                            problems.push(problem(&rule, what, mend));
+                        }
+                        None if replaces => {
+                            let mend = match nearest(rule.id.as_str(), rules.iter().map(|known| known.id.as_str())) {
+                                Some(known) => format!("did you mean `{known}`? If the rule is new, remove `replaces`"),
+                                None => "remove `replaces`, or name a rule of an earlier file".to_owned(),
+                            };
+                            problems.push(problem(&rule, "it replaces nothing: no rule has its id".to_owned(), &mend));
+                        }
+                        None => {}
                     }
                     if let Some(alone) = alone {
                         fallbacks.push((rules.len(), alone));
@@ -196,6 +224,24 @@ pub(crate) fn read(files: &[(&str, &str)]) -> Result<Vec<Rule>, Vec<RuleProblem>
 
 fn problem(rule: &Rule, what: String, mend: &str) -> RuleProblem {
     RuleProblem { file: rule.file.clone(), line: rule.line, rule: rule.id.as_str().to_owned(), what, mend: mend.to_owned() }
+}
+
+/// The id that was probably meant: the one that takes the fewest changes, when those are few.
+pub(crate) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let close = |known: &str| {
+        let (a, b): (Vec<char>, Vec<char>) = (written.chars().collect(), known.chars().collect());
+        let mut row: Vec<usize> = (0..=b.len()).collect();
+        for (i, x) in a.iter().enumerate() {
+            let mut corner = std::mem::replace(&mut row[0], i + 1);
+            for (j, y) in b.iter().enumerate() {
+                let change = corner + usize::from(x != y);
+                corner = row[j + 1];
+                row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+            }
+        }
+        row[b.len()]
+    };
+    known.map(|known| (close(known), known)).min().filter(|(changes, known)| *changes <= 1 + known.len() / 6).map(|(_, known)| known)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -276,6 +322,7 @@ fn checked(raw: RawRule, file: &str, line: usize) -> Result<Rule, RuleProblem> {
         reference: raw.reference,
         file: file.to_owned(),
         line,
+        source: 0,
         confidence,
         id_only: raw.id_only,
         text_only: raw.text_only || matches!(matcher, Matcher::Assignment),

@@ -4,10 +4,11 @@
 //! it worthless, and it carries the examples that prove it. Adding one needs nothing else. `docs` of the fields:
 //! [`file::RawRule`].
 
-mod builtin;
+pub(crate) mod builtin;
 pub(crate) mod check;
 pub(crate) mod checksum;
-mod file;
+pub(crate) mod file;
+pub(crate) mod foreign;
 pub(crate) mod generator;
 pub(crate) mod pattern;
 pub(crate) mod rule;

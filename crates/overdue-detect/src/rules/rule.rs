@@ -16,6 +16,8 @@ pub(crate) struct Rule {
     pub(crate) file: String,
     /// Line of its `id`, for messages.
     pub(crate) line: usize,
+    /// Which of the files that were read together it is from.
+    pub(crate) source: usize,
     pub(crate) confidence: Confidence,
     /// The match is a public id alone.
     pub(crate) id_only: bool,
@@ -122,6 +124,8 @@ pub(crate) mod rank_of {
     pub(crate) const ASSIGNMENT: u16 = 100;
     /// A password in a URL.
     pub(crate) const URL: u16 = 150;
+    /// A rule of another scanner: it knows more than a word near by, and less than a form.
+    pub(crate) const FOREIGN: u16 = 290;
     /// Everything from here on knows the kind by its own form.
     pub(crate) const FORM: u16 = 300;
 }

@@ -4,6 +4,7 @@ use overdue_core::RuleFacts;
 use sha2::{Digest, Sha256};
 
 use super::check::{self, RuleProblem};
+use super::foreign::{Foreign, ForeignRules};
 use super::rule::{Rule, Trigger};
 use super::{builtin, file};
 use crate::engine::Prefilter;
@@ -20,6 +21,8 @@ const CHECKED_PREFIX_MIN: usize = 4;
 pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
     pub(crate) prefilter: Prefilter,
+    /// Rules of another scanner's configuration.
+    pub(crate) foreign: ForeignRules,
     /// How tokens begin whose checksum tells: one that fails it is made up, whatever it is assigned to.
     checked_prefixes: Vec<String>,
     digest: String,
@@ -59,7 +62,39 @@ impl RuleSet {
     /// ```
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, RuleError> {
         let rules = file::read(files).map_err(|problems| RuleError { problems })?;
-        let prefilter = Prefilter::new(&rules).map_err(|what| RuleError {
+        Self::assemble(rules, Vec::new(), files)
+    }
+
+    /// The built-in rules, and rules from files of the same form. A block that has the id of a built-in rule says
+    /// `replaces = true`; without that the id is taken.
+    ///
+    /// ```
+    /// use overdue_detect::RuleSet;
+    /// let mine = r#"
+    /// [[rule]]
+    /// id = "acme.key"
+    /// title = "Acme key"
+    /// service = "Acme"
+    /// prefixes = ["acme_"]
+    /// pattern = 'acme_[a-z0-9]{32}'
+    /// "#;
+    /// let rules = RuleSet::with_rules(&[("mine.toml", mine)])?;
+    /// assert_ne!(rules.digest(), RuleSet::builtin()?.digest());
+    ///
+    /// let taken = RuleSet::with_rules(&[("mine.toml", &mine.replace("acme.key", "github.pat"))]).err().expect("refused");
+    /// assert!(taken.to_string().contains("replaces = true"), "{taken}");
+    /// # Ok::<(), overdue_detect::RuleError>(())
+    /// ```
+    pub fn with_rules(files: &[(&str, &str)]) -> Result<Self, RuleError> {
+        let all: Vec<(&str, &str)> = builtin::FILES.iter().chain(files).copied().collect();
+        Self::parse(&all)
+    }
+
+    /// A set of rules that were read; `files` are what they were read from.
+    pub(crate) fn assemble(rules: Vec<Rule>, foreign: Vec<Foreign>, files: &[(&str, &str)]) -> Result<Self, RuleError> {
+        let foreign = ForeignRules::new(foreign);
+        let prefilter = Prefilter::new(&rules).and_then(|prefilter| Ok((prefilter, foreign?)));
+        let (prefilter, foreign) = prefilter.map_err(|what| RuleError {
             problems: vec![RuleProblem {
                 file: files.first().map_or_else(String::new, |file| file.0.to_owned()),
                 line: 1,
@@ -81,7 +116,7 @@ impl RuleSet {
             .filter(|rule| rule.trigger == Trigger::Prefix && rule.checksum.is_some() && !rule.checksum_lenient)
             .flat_map(|rule| rule.literals.iter().filter(|literal| literal.len() >= CHECKED_PREFIX_MIN).cloned())
             .collect();
-        Ok(Self { rules, prefilter, checked_prefixes, digest: hex(&digest.finalize()[..8]) })
+        Ok(Self { rules, prefilter, foreign, checked_prefixes, digest: hex(&digest.finalize()[..8]) })
     }
 
     /// Names this set of rules and this version of the scanner: with another digest, what was scanned is scanned again.

@@ -16,7 +16,7 @@ use std::io::{self, Read};
 use overdue_core::GapReason;
 
 use crate::decode::{Utf16Reader, sniff_utf16};
-use crate::engine::{scan_slice, scan_stream};
+use crate::engine::{file_itself, scan_slice, scan_stream};
 use crate::session::{Place, Session};
 
 /// How much of an artifact is read to know what it is. Whatever is shorter than this is scanned where it lies.
@@ -68,6 +68,7 @@ pub(crate) fn is_container(head: &[u8]) -> bool {
 /// Scans what is in memory.
 pub(crate) fn scan_bytes(session: &mut Session<'_>, place: &Place, bytes: &[u8]) {
     if sniff(bytes).is_none() && sniff_utf16(bytes).is_none() {
+        file_itself(session, place);
         scan_slice(session, place, bytes);
     } else {
         // A slice has no faults of its own.
@@ -77,6 +78,7 @@ pub(crate) fn scan_bytes(session: &mut Session<'_>, place: &Place, bytes: &[u8])
 
 /// Scans what comes from a reader. An error is the reader's own; all else is in the session. `size_hint` only saves memory.
 pub(crate) fn scan_reader(session: &mut Session<'_>, place: &Place, size_hint: Option<u64>, reader: &mut dyn Read) -> io::Result<()> {
+    file_itself(session, place);
     let expected = size_hint.unwrap_or(HEAD_BYTES as u64).min(HEAD_BYTES as u64) as usize;
     let mut head = Vec::with_capacity(expected.max(1024) + 1);
     let outcome = (&mut *reader).take(HEAD_BYTES as u64).read_to_end(&mut head);
