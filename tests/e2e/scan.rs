@@ -310,6 +310,57 @@ fn a_baseline_has_reasons_ends_and_survives_moved_code() {
 }
 
 #[test]
+fn what_a_project_already_says_is_honoured_and_told() {
+    let home = Home::new();
+    let folder = repository(&home, "r");
+    let (one, two, three) = (key_line(1), key_line(2), key_line(3));
+    fs::create_dir(folder.join("fixtures")).expect("a folder");
+    fs::write(folder.join("fixtures/a.env"), &one).expect("a file");
+    fs::write(folder.join("b.env"), format!("\n{two}")).expect("a file");
+    let marked = format!("{}  # overdue:allow made up for a test\nnothing  # gitleaks:allow\n", three.trim_end());
+    fs::write(folder.join("c.env"), marked).expect("a file");
+    fs::write(folder.join("d.env"), format!("INTERNAL=acme_{}\n", made_up(9, "0123456789abcdef", 24))).expect("a file");
+    fs::write(
+        folder.join(".gitleaks.toml"),
+        "[extend]\nuseDefault = true\n[[rules]]\nid = \"acme-key\"\nregex = '''acme_[0-9a-f]{24}'''\nkeywords = [\"acme_\"]\n\
+         [allowlist]\npaths = ['''^fixtures/''']\n",
+    )
+    .expect("a file");
+    fs::write(folder.join(".gitleaksignore"), "b.env:stripe-access-token:2\ngone.env:stripe-access-token:7\n").expect("a file");
+    let (code, report) = home.json(&["scan", "r", "--format", "json"]);
+    assert_eq!(code, 1);
+    assert_eq!(places(&report).len(), 1, "{report}");
+    assert!(places(&report)[0].starts_with("r/d.env:1 "), "their rule finds: {report}");
+    let accepted = report["accepted"].to_string();
+    assert!(accepted.contains(".gitleaksignore") && accepted.contains("made up for a test"), "{accepted}");
+    let idle = report["idle"].to_string();
+    assert!(idle.contains("gone.env") && idle.contains("c.env:2: gitleaks:allow allows nothing"), "{idle}");
+
+    let (_, report) = home.json(&["scan", "r", "--no-allow", "--format", "json"]);
+    let all = ["r/b.env:2 stripe.secret-key", "r/c.env:1 stripe.secret-key", "r/fixtures/a.env:1 stripe.secret-key"];
+    assert_eq!(places(&report), all);
+
+    // Rules of one's own; one that is wrong is told by its line.
+    let rules = home.work().join("acme.toml");
+    let rule = "[[rule]]\nid = \"acme.internal-key\"\ntitle = \"Acme key\"\nservice = \"Acme\"\nprefixes = [\"acme_\"]\n\
+                pattern = 'acme_[0-9a-f]{24}'\nrevoke = [\"Ask Acme.\"]\nmatches = [\"X=acme_{{hex:24}}\"]\nignores = [\"X=acme_\"]\n";
+    fs::write(&rules, rule).expect("a file");
+    let (_, report) = home.json(&["scan", "r/d.env", "--rules", "acme.toml", "--no-allow", "--format", "json"]);
+    assert_eq!(places(&report), ["r/d.env:1 acme.internal-key"]);
+    fs::write(&rules, rule.replace("pattern", "patern")).expect("a file");
+    let ran = home.run(&["scan", "r", "--rules", "acme.toml"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("acme.toml:") && ran.err.contains("patern"), "{}", ran.err);
+
+    // In history the same files hold, by the path a content had.
+    git(&folder, &["add", "--all"]);
+    git(&folder, &["commit", "-qm", "all"]);
+    let (_, report) = home.json(&["scan", "--history", "r", "--format", "json"]);
+    assert!(report["accepted"].to_string().contains("made up for a test"), "{report}");
+    assert!(!places(&report).iter().any(|place| place.starts_with("fixtures/") || place.starts_with("c.env")), "{report}");
+}
+
+#[test]
 fn a_live_key_cannot_be_accepted() {
     let mut home = Home::new();
     let world = crate::world::World::seed("weekly", home.folder.path());

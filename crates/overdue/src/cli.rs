@@ -190,6 +190,15 @@ pub(crate) struct ScanArgs {
     /// The last day it is accepted [default: in 90 days]
     #[arg(long, requires = "accept", value_name = "DATE")]
     pub(crate) until: Option<jiff::civil::Date>,
+    /// A file of rules of your own, beside the built-in ones; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Vec<PathBuf>,
+    /// A gitleaks configuration [default: .gitleaks.toml where the scan begins, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gitleaks_config: Option<PathBuf>,
+    /// Honour no marker on a line (overdue:allow, gitleaks:allow), no .gitleaks.toml and no .gitleaksignore
+    #[arg(long, conflicts_with = "gitleaks_config")]
+    pub(crate) no_allow: bool,
     /// Threads [default: one a core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,

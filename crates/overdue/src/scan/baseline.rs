@@ -112,7 +112,7 @@ impl Baseline {
 
     /// Marks what is accepted.
     pub(super) fn apply(&mut self, findings: &mut [GateFinding], now: Timestamp) {
-        for finding in findings {
+        for finding in findings.iter_mut().filter(|finding| finding.accepted.is_none()) {
             let same = |one: &&mut Accepted| {
                 one.entry.rule == finding.detection.rule.as_str() && one.entry.fingerprint == finding.detection.fingerprint.as_str()
             };

@@ -41,7 +41,7 @@ fn folder(look: &Look, root: &Path, ignored: bool) {
         Box::new(|entry| {
             match entry {
                 Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
-                    if look.exclude.is_empty() || !look.exclude.is_match(entry.path()) {
+                    if !look.leaves_out(entry.path(), None) {
                         file(look, entry.path(), false);
                     }
                 }
@@ -77,7 +77,7 @@ fn file(look: &Look, path: &Path, follow: bool) {
         }
     };
     if metadata.len() > WHOLE_BYTES_MAX {
-        let scanned = look.scanner.scan_reader(&name, Some(metadata.len()), &mut file);
+        let scanned = look.scanner.scan_reader_of(&look.name(&name), None, Some(metadata.len()), &mut file);
         return look.saw(&name, scanned, None, None);
     }
     BUFFER.with_borrow_mut(|buffer| {
@@ -85,12 +85,12 @@ fn file(look: &Look, path: &Path, follow: bool) {
         match (&mut file).take(WHOLE_BYTES_MAX + 1).read_to_end(buffer) {
             Ok(read) if read as u64 > WHOLE_BYTES_MAX => {
                 // It has grown since it was opened: the rest of it streams.
-                let scanned = look.scanner.scan_reader(&name, None, &mut buffer.as_slice().chain(&mut file));
+                let scanned = look.scanner.scan_reader_of(&look.name(&name), None, None, &mut buffer.as_slice().chain(&mut file));
                 look.saw(&name, scanned, None, None);
             }
             Ok(_) => {
-                let scanned = look.scanner.scan_bytes(&name, buffer);
-                let found = !scanned.detections.is_empty();
+                let scanned = look.scanner.scan_bytes_of(&look.name(&name), None, buffer);
+                let found = !scanned.detections.is_empty() || !scanned.allowed.is_empty();
                 look.saw(&name, scanned, Some(buffer), None);
                 if found {
                     buffer.zeroize();

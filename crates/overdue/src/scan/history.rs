@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use futures::StreamExt as _;
-use overdue_core::{ArtifactId, Detection, MachineAudit, MachineRead, Target, TargetKind};
+use overdue_core::{Artifact, ArtifactId, MachineAudit, MachineRead, Target, TargetKind};
 use overdue_detect::Scanned;
 use overdue_providers::machine::{Changed, Machine, MachineFacts, Scope, changes};
 use overdue_providers::{Body, Listed, Provider as _};
@@ -23,7 +23,8 @@ pub(super) fn changed(look: &Look, start: &Path, scope: &Scope) -> Result<()> {
     let (changes, gaps) = changes(start, scope, incoming.as_deref())?;
     gaps.into_iter().for_each(|gap| look.missed(gap));
     for Changed { path, new, old, placement } in changes {
-        if look.exclude.is_match(&path) {
+        let commit = placement.as_ref().map(|placement| placement.commit.clone());
+        if look.leaves_out(Path::new(&path), commit.as_deref()) {
             continue;
         }
         let bytes = match new {
@@ -33,7 +34,7 @@ pub(super) fn changed(look: &Look, start: &Path, scope: &Scope) -> Result<()> {
                 continue;
             }
         };
-        let mut scanned = look.scanner.scan_bytes(&path, &bytes);
+        let mut scanned = look.scanner.scan_bytes_of(&path, commit.as_deref(), &bytes);
         if !scanned.detections.is_empty() {
             let was: HashSet<(_, _)> = old
                 .iter()
@@ -66,7 +67,7 @@ pub(super) async fn whole(look: &Arc<Look>, paths: &[PathBuf]) -> Result<()> {
 
 async fn repository(look: &Arc<Look>, machine: &Arc<Machine>, target: &Target, several: bool, scanned_before: &mut HashSet<String>) {
     let turns = Arc::new(tokio::sync::Semaphore::new(look.threads));
-    let mut found: BTreeMap<ArtifactId, Vec<Detection>> = BTreeMap::new();
+    let mut found: BTreeMap<ArtifactId, Artifact> = BTreeMap::new();
     let mut cursor = None;
     loop {
         let page = machine.artifacts(target, cursor.as_ref()).await;
@@ -92,17 +93,19 @@ async fn repository(look: &Arc<Look>, machine: &Arc<Machine>, target: &Target, s
                             Scanned::default()
                         }
                     };
-                    (artifact.id, scanned)
+                    (artifact, scanned)
                 }
             })
             .buffer_unordered(OBJECTS_AT_ONCE);
-        while let Some((id, mut scanned)) = scans.next().await {
-            let detections = std::mem::take(&mut scanned.detections);
-            // Gaps and counts now; detections when it is known where they stand.
-            look.saw(&id.name, scanned, None, None);
-            if !detections.is_empty() {
-                found.insert(id, detections);
+        while let Some((artifact, mut scanned)) = scans.next().await {
+            // Gaps and counts now; what was found when it is known where it stands, since a path tells the syntax.
+            if !scanned.detections.is_empty() || !scanned.allowed.is_empty() {
+                found.insert(artifact.id.clone(), artifact.clone());
             }
+            scanned.detections.clear();
+            scanned.allowed.clear();
+            scanned.unused_markers.clear();
+            look.saw(&artifact.id.name, scanned, None, None);
         }
         cursor = page.next;
         if cursor.is_none() {
@@ -112,18 +115,35 @@ async fn repository(look: &Arc<Look>, machine: &Arc<Machine>, target: &Target, s
     let ids: Vec<ArtifactId> = found.keys().cloned().collect();
     let (mut places, gaps) = machine.place(target, &ids).await;
     gaps.into_iter().for_each(|gap| look.missed(gap));
-    let mut seen = look.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for (id, detections) in found {
+    for (id, artifact) in found {
         let placement = places.remove(&id).and_then(|places| places.into_iter().next());
-        let path = placement.as_ref().map(|placement| placement.path.clone()).unwrap_or_default();
         let object = id.name.rsplit_once('#').map_or("", |(_, hex)| hex);
-        let path = if path.is_empty() { format!("object {object}") } else { path };
-        let file = if several { format!("{}/{path}", target.name) } else { path };
-        if look.exclude.is_match(&file) {
+        let path = match &placement {
+            Some(placement) if !placement.path.is_empty() => placement.path.clone(),
+            _ => format!("object {object}"),
+        };
+        let commit = placement.as_ref().map(|placement| placement.commit.clone()).filter(|commit| !commit.is_empty());
+        if look.leaves_out(Path::new(&path), commit.as_deref()) {
             continue;
         }
-        let one = |detection| super::Found { file: file.clone(), detection, placement: placement.clone(), before: Vec::new() };
-        seen.found.extend(detections.into_iter().map(one));
+        let again = match machine.fetch(target, &artifact).await {
+            Ok(body) => at_its_path(look, &path, commit.as_deref(), body),
+            Err(gap) => {
+                look.missed(gap);
+                continue;
+            }
+        };
+        let file = if several { format!("{}/{path}", target.name) } else { path };
+        look.found_in_history(&file, again, placement.as_ref());
+    }
+}
+
+/// Scans a content again by the path and commit it was found at.
+fn at_its_path(look: &Look, path: &str, commit: Option<&str>, body: Body) -> Scanned {
+    match body {
+        Body::Bytes(bytes) => look.scanner.scan_bytes_of(path, commit, &bytes),
+        Body::Variables(variables) => look.scanner.scan_variables(&variables),
+        Body::Reader { mut reader, size_bytes, .. } => look.scanner.scan_reader_of(path, commit, size_bytes, &mut reader),
     }
 }
 

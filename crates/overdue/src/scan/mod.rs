@@ -6,6 +6,7 @@
 //! exit code 2. Rooms: `files` (paths and standard input), `history` (all objects of repositories, or what a change adds),
 //! `baseline` (what was accepted, by whom, until when), `known` (what a store knows of a found key).
 
+mod allowed;
 mod baseline;
 mod files;
 mod history;
@@ -17,10 +18,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, bail};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use overdue_core::{Detection, Gap, GapReason, Placement, RuleFacts, RuleId, Severity, TargetId};
-use overdue_detect::{Limits, RuleSet, Scanned, Scanner};
+use overdue_detect::{Allowlists, Ignores, Limits, Scanned, Scanner};
 use overdue_providers::machine::Scope;
 use overdue_report::gate::{self, GateFinding, GateReport};
 use sha2::Digest as _;
@@ -51,17 +52,22 @@ pub(crate) async fn scan(args: ScanArgs, clock: Clock) -> Result<Exit> {
         Some(baseline) => baseline.key(),
         None => fingerprint_key::passing()?,
     };
-    let rules = RuleSet::builtin().context("the built-in rules are broken; please report this")?;
+    let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
+    let root = allowed::root(&paths);
+    let whole = args.since.is_none() && !args.staged;
+    let allowed::Configured { rules, allow, lists, ignores } = allowed::read(&args, &root, whole)?;
     let facts: HashMap<RuleId, RuleFacts> = rules.facts().into_iter().map(|facts| (facts.id.clone(), facts)).collect();
     let look = Arc::new(Look {
-        scanner: Scanner::new(Arc::new(rules), key, Limits::default()),
+        scanner: Scanner::new(Arc::new(rules), key, Limits::default()).honouring(allow),
+        root,
+        lists,
+        ignores,
         threads: args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from)).max(1),
         exclude: globs(&args.exclude)?,
         seen: Mutex::default(),
         files: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
     });
-    let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
     let scope = match (&args.since, args.staged, args.history) {
         (Some(revision), ..) => {
             let scope = Scope::Since { from: revision.clone(), to: args.head.clone() };
@@ -81,7 +87,6 @@ pub(crate) async fn scan(args: ScanArgs, clock: Clock) -> Result<Exit> {
             if paths.len() == 1 { paths[0].display().to_string() } else { format!("{} paths", paths.len()) }
         }
     };
-    let whole = args.since.is_none() && !args.staged;
     let seen = std::mem::take(&mut *look.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     let mut findings = findings(seen.found, &facts);
     if let Some(store) = &args.store {
@@ -98,10 +103,15 @@ pub(crate) async fn scan(args: ScanArgs, clock: Clock) -> Result<Exit> {
         bytes: look.bytes.load(Ordering::Relaxed),
         millis: 0,
     };
+    report.idle = seen.idle;
+    if whole {
+        let unused = look.ignores.unused(args.history);
+        report.idle.extend(unused.map(|entry| format!("{entry:?}: covers nothing any more; delete it")));
+    }
     if let Some(baseline) = &mut baseline {
         baseline.apply(&mut findings, now);
         if whole {
-            report.idle = baseline.idle(now);
+            report.idle.extend(baseline.idle(now));
         }
         if args.accept {
             let reason = args.reason.as_deref().unwrap_or_default();
@@ -141,6 +151,10 @@ fn globs(texts: &[String]) -> Result<GlobSet> {
 /// What a scan works with; shared by its threads.
 struct Look {
     scanner: Scanner,
+    /// Paths in configurations count from here.
+    root: PathBuf,
+    lists: Allowlists,
+    ignores: Ignores,
     threads: usize,
     exclude: GlobSet,
     seen: Mutex<Seen>,
@@ -152,6 +166,7 @@ struct Look {
 struct Seen {
     found: Vec<Found>,
     gaps: Vec<Gap>,
+    idle: Vec<String>,
 }
 
 /// A detection where it was found.
@@ -161,6 +176,8 @@ struct Found {
     placement: Option<Placement>,
     /// What stands before it on its line, where that is at hand: part of the finding's id.
     before: Vec<u8>,
+    /// Why it does not block.
+    accepted: Option<String>,
 }
 
 impl Look {
@@ -168,18 +185,48 @@ impl Look {
     fn saw(&self, file: &str, scanned: Scanned, bytes: Option<&[u8]>, placement: Option<&Placement>) {
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(scanned.bytes, Ordering::Relaxed);
-        if scanned.detections.is_empty() && scanned.gaps.is_empty() {
+        if scanned.detections.is_empty() && scanned.gaps.is_empty() && scanned.allowed.is_empty() && scanned.unused_markers.is_empty() {
             return;
         }
+        let name = self.name(file);
         let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for gap in scanned.gaps {
             let subject = if gap.path.is_empty() { file.to_owned() } else { format!("{file}!/{}", gap.path) };
             seen.gaps.push(gap_of(subject, gap.reason, gap.detail));
         }
-        for detection in scanned.detections {
-            let before = bytes.map(|bytes| before(bytes, &detection)).unwrap_or_default();
-            seen.found.push(Found { file: file.to_owned(), detection, placement: placement.cloned(), before });
+        for marker in scanned.unused_markers {
+            let place = if marker.path.is_empty() { file.to_owned() } else { format!("{file}!/{}", marker.path) };
+            seen.idle.push(format!("{place}:{}: {} allows nothing; delete it", marker.line, marker.marker));
         }
+        let commit = placement.map(|placement| placement.commit.as_str()).filter(|commit| !commit.is_empty());
+        let detections = scanned.detections.into_iter().map(|detection| {
+            let ignored = self.ignores.covering(&name, commit, &detection).map(|entry| format!("{entry:?}"));
+            (detection, ignored)
+        });
+        for (detection, accepted) in detections.chain(scanned.allowed.into_iter().map(|one| (one.detection, Some(one.by.to_string())))) {
+            let before = bytes.map(|bytes| before(bytes, &detection)).unwrap_or_default();
+            seen.found.push(Found { file: file.to_owned(), detection, placement: placement.cloned(), before, accepted });
+        }
+    }
+
+    /// The same for a content of history that was counted, and whose gaps were told, when it was first read.
+    fn found_in_history(&self, file: &str, mut scanned: Scanned, placement: Option<&Placement>) {
+        scanned.gaps.clear();
+        scanned.unused_markers.clear();
+        self.files.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(scanned.bytes, Ordering::Relaxed);
+        self.saw(file, scanned, None, placement);
+    }
+
+    /// A path as configurations write it: from the root of what is scanned.
+    fn name(&self, file: &str) -> String {
+        Path::new(file).strip_prefix(&self.root).map_or_else(|_| file.to_owned(), |rest| rest.to_string_lossy().replace('\\', "/"))
+    }
+
+    /// Whether nobody looks at a file: the person or an allowlist of a configuration leaves it out.
+    fn leaves_out(&self, file: &Path, commit: Option<&str>) -> bool {
+        (!self.exclude.is_empty() && self.exclude.is_match(file))
+            || (!self.lists.is_empty() && self.lists.skips(&self.name(&file.to_string_lossy()), commit).is_some())
     }
 
     fn missed(&self, gap: Gap) {
@@ -237,7 +284,7 @@ fn findings(mut found: Vec<Found>, facts: &HashMap<RuleId, RuleFacts>) -> Vec<Ga
                 placement: found.placement,
                 id,
                 known: None,
-                accepted: None,
+                accepted: found.accepted,
                 note: None,
             }
         })
