@@ -309,8 +309,11 @@ pub(crate) enum JobsCommand {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum RulesCommand {
-    /// Prove every rule: ids unique, examples found, counter-examples silent
-    Check,
+    /// Prove every rule: ids unique, examples found, counter-examples silent, no pattern that could take long
+    Check {
+        /// Files of rules of your own, beside the built-in ones
+        rules: Vec<PathBuf>,
+    },
     /// List every rule
     List,
 }
