@@ -7,6 +7,7 @@
 //! whole ([`stream`]).
 
 mod assignment;
+pub(crate) mod blocks;
 pub(crate) mod boundary;
 mod confirm;
 mod context;
@@ -21,6 +22,7 @@ mod service_account;
 mod stream;
 mod url;
 
+pub(crate) use blocks::is_token_byte;
 pub(crate) use found::Found;
 pub(crate) use prefilter::Prefilter;
 pub(crate) use stream::{find_in_slice, scan_slice, scan_stream};

@@ -110,9 +110,7 @@ impl Window {
         let text = Text { buf, binary: self.binary, syntax: self.syntax };
         let mut fresh = Vec::new();
         let rules = session.rules;
-        for hit in rules.prefilter.hits(buf, self.done, limit) {
-            confirm(session, text, self.base, hit, &mut fresh);
-        }
+        rules.prefilter.each_hit(buf, self.done, limit, &mut |hit| confirm(session, text, self.base, hit, &mut fresh));
         self.done = limit;
         decode::step(session, place, text, self.base, limit, at_end, &mut self.cursors, &mut fresh);
         if fresh.is_empty() {

@@ -59,15 +59,7 @@ impl RuleSet {
     /// ```
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, RuleError> {
         let rules = file::read(files).map_err(|problems| RuleError { problems })?;
-        let prefilter = Prefilter::new(&rules).map_err(|what| RuleError {
-            problems: vec![RuleProblem {
-                file: files.first().map_or_else(String::new, |file| file.0.to_owned()),
-                line: 1,
-                rule: String::new(),
-                what,
-                mend: "use fewer or shorter literals".to_owned(),
-            }],
-        })?;
+        let prefilter = Prefilter::new(&rules);
         let mut digest = Sha256::new();
         digest.update(SCANNER_VERSION.to_le_bytes());
         for (name, text) in files {
