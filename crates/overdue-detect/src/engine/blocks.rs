@@ -3,11 +3,18 @@
 //! A [`Pass`] over a text is written once and compiled twice: for any processor, and for those with AVX2, which compare 32
 //! bytes at a time. Which of the two runs is asked of the processor; both give the same answers.
 //!
-//! This file holds the only `unsafe` of the crate, one call: into what was compiled for a processor with AVX2, once the
-//! processor said that it has it.
+//! This file holds the only `unsafe` of the crate, in two places: the call into what was compiled for a processor with AVX2,
+//! once the processor said that it has it, and the load of 32 bytes from an array of 32.
+
+use super::shapes::{PIECE, Shapes};
 
 /// Bytes in a block.
 pub(crate) const BLOCK: usize = 64;
+/// What is read ahead of a block, so that pieces that begin in it are seen whole.
+const AHEAD: usize = 16;
+
+/// A block and the bytes after it that belong to pieces that begin in it.
+pub(crate) type Window = [u8; BLOCK + AHEAD];
 
 /// What the bytes of a block are; bit 0 is the first byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +86,8 @@ pub(crate) trait Looker: Copy {
     fn masks(self, block: &[u8; BLOCK]) -> Masks;
     /// Which bytes of a block may belong to base64 of either alphabet.
     fn base64(self, block: &[u8; BLOCK]) -> u64;
+    /// At which places of the window's block a piece may begin.
+    fn pieces(self, window: &Window, shapes: &Shapes) -> u64;
 }
 
 /// Works on any processor.
@@ -93,6 +102,15 @@ impl Looker for Anywhere {
     #[inline(always)]
     fn base64(self, block: &[u8; BLOCK]) -> u64 {
         base64(block)
+    }
+    #[inline(always)]
+    fn pieces(self, window: &Window, shapes: &Shapes) -> u64 {
+        let mut bits = 0;
+        for at in 0..BLOCK {
+            let groups = (0..PIECE).fold(!0, |groups, place| groups & shapes.bytes[place][usize::from(window[at + place])]);
+            bits |= u64::from(groups != 0) << at;
+        }
+        bits
     }
 }
 
@@ -117,11 +135,11 @@ pub(crate) fn pass<P: Pass>(pass: P) -> P::Outcome {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256i, _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
-        _mm256_sub_epi8,
+        __m256i, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
+        _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi8,
     };
 
-    use super::{BLOCK, Looker, Masks, Pass};
+    use super::{BLOCK, Looker, Masks, PIECE, Pass, Shapes, Window};
 
     pub(super) fn is_here() -> bool {
         std::arch::is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
@@ -129,17 +147,27 @@ mod avx2 {
 
     #[target_feature(enable = "avx2,bmi1,bmi2")]
     pub(super) fn over<P: Pass>(pass: P) -> P::Outcome {
-        pass.over(Both { masks: |block: &[u8; BLOCK]| masks(block), base64: |block: &[u8; BLOCK]| base64(block) })
+        pass.over(These {
+            masks: |block: &[u8; BLOCK]| masks(block),
+            base64: |block: &[u8; BLOCK]| base64(block),
+            pieces: |window: &Window, shapes: &Shapes| pieces(window, shapes),
+        })
     }
 
-    /// Two functions that may be called here only, as one looker.
+    /// Functions that may be called here only, as one looker.
     #[derive(Clone, Copy)]
-    struct Both<M, B> {
+    struct These<M, B, P> {
         masks: M,
         base64: B,
+        pieces: P,
     }
 
-    impl<M: Fn(&[u8; BLOCK]) -> Masks + Copy, B: Fn(&[u8; BLOCK]) -> u64 + Copy> Looker for Both<M, B> {
+    impl<M, B, P> Looker for These<M, B, P>
+    where
+        M: Fn(&[u8; BLOCK]) -> Masks + Copy,
+        B: Fn(&[u8; BLOCK]) -> u64 + Copy,
+        P: Fn(&Window, &Shapes) -> u64 + Copy,
+    {
         #[inline(always)]
         fn masks(self, block: &[u8; BLOCK]) -> Masks {
             (self.masks)(block)
@@ -148,14 +176,46 @@ mod avx2 {
         fn base64(self, block: &[u8; BLOCK]) -> u64 {
             (self.base64)(block)
         }
+        #[inline(always)]
+        fn pieces(self, window: &Window, shapes: &Shapes) -> u64 {
+            (self.pieces)(window, shapes)
+        }
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
     fn halves(block: &[u8; BLOCK]) -> [__m256i; 2] {
-        let (eights, _) = block.as_chunks::<8>();
-        let word = |at: usize| i64::from_le_bytes(eights[at]);
-        [_mm256_set_epi64x(word(3), word(2), word(1), word(0)), _mm256_set_epi64x(word(7), word(6), word(5), word(4))]
+        let (halves, _) = block.as_chunks::<32>();
+        [load(&halves[0]), load(&halves[1])]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    #[expect(unsafe_code, reason = "a load is from where a pointer points")]
+    fn load(bytes: &[u8; 32]) -> __m256i {
+        // SAFETY: there are 32 bytes to read, and this load needs no alignment.
+        unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn pieces(window: &Window, shapes: &Shapes) -> u64 {
+        let mut fits = [[_mm256_set1_epi8(-1); 2]; 2];
+        let nibble = _mm256_set1_epi8(15);
+        for place in 0..PIECE {
+            let here = [0, 32].map(|half| load(window[half + place..].first_chunk().unwrap_or(&[0; 32])));
+            let low = here.map(|bytes| _mm256_and_si256(bytes, nibble));
+            let high = here.map(|bytes| _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble));
+            for (set, [of_low, of_high]) in shapes.halves[place].iter().enumerate() {
+                let (of_low, of_high) = (load(of_low), load(of_high));
+                for half in 0..2 {
+                    let known = _mm256_and_si256(_mm256_shuffle_epi8(of_low, low[half]), _mm256_shuffle_epi8(of_high, high[half]));
+                    fits[set][half] = _mm256_and_si256(fits[set][half], known);
+                }
+            }
+        }
+        let none = |half: usize| _mm256_cmpeq_epi8(_mm256_or_si256(fits[0][half], fits[1][half]), _mm256_setzero_si256());
+        !bits([none(0), none(1)])
     }
 
     #[inline]

@@ -19,6 +19,7 @@ mod pem;
 mod prefilter;
 mod resolve;
 mod service_account;
+mod shapes;
 mod stream;
 mod url;
 

@@ -6,31 +6,31 @@
 //! - **At the starts of long tokens.** A rule whose matches begin with at least [`LONG`] characters of the kind that tokens
 //!   consist of is looked at only where so many stand, and only where a token may begin. There are few such places, so three
 //!   bytes are enough to tell: `MTA` may be a literal.
-//! - **At pieces of four bytes**, in any case, for all other literals: words like `password` and `datadog`, and what stands
-//!   inside a match. Of each literal two pieces are known, one at an even and one at an odd place, so that every second
-//!   place of the text is looked at and no literal is missed. Whether a piece is known is one bit in a table that fits into
-//!   the nearest cache.
+//! - **At pieces of up to four bytes**, in any case, for all other literals: words like `password` and `datadog`, and what
+//!   stands inside a match. Of each literal the rarest piece is known. [`Shapes`] say of 64 places at once where one may
+//!   begin, and a table says of the few that are left whether one does.
 //!
-//! What is found there is compared in full, and given on as a [`Hit`]. The former automaton over all literals, which this
-//! replaced at a third of its cost, is kept in the tests and must find nothing more.
+//! What is found there is compared in full, and given on as a [`Hit`]. An automaton over all literals, which this replaced at
+//! a small part of its cost, is kept in the tests and must not find more.
 
-use super::blocks::{self, BLOCK, Looker, Pass};
+use super::blocks::{self, BLOCK, Looker, Pass, Window};
+use super::shapes::{PIECE, Shapes};
 use crate::rules::rule::{Matcher, Rule, Trigger};
 
 /// The least number of token bytes with which a match begins that is looked for at the starts of long tokens.
 const LONG: usize = 15;
-/// What is read ahead of a block, so that pieces and runs that begin in it are seen whole.
-const AHEAD: usize = 16;
 /// Spreads pieces over the tables; an odd number without a pattern.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A letter in any case becomes the small one. Some signs become others, which the full comparison sorts out.
-const FOLD: u32 = 0x2020_2020;
+const FOLD: u32 = 0x0020_2020;
 
 /// Literals of all rules, and whose each is.
 pub(crate) struct Prefilter {
     literals: Vec<Literal>,
-    /// Pieces of literals, in any case.
-    pieces: Pieces<2048>,
+    /// What the pieces look like.
+    shapes: Shapes,
+    /// First three bytes of the pieces of literals, in any case.
+    pieces: Pieces<256>,
     /// First bytes of literals with which long tokens begin, as written.
     heads: Pieces<256>,
     /// Literals too short for pieces. No built-in rule has one.
@@ -42,6 +42,8 @@ pub(crate) struct Prefilter {
 struct Literal {
     /// As written, or in lower case when any case will do.
     text: Vec<u8>,
+    /// Looked for at the starts of long tokens alone.
+    at_starts: bool,
     owners: Vec<Owner>,
 }
 
@@ -62,33 +64,46 @@ pub(crate) struct Hit {
 
 impl Prefilter {
     pub(crate) fn new(rules: &[Rule]) -> Self {
-        let mut all = Self { literals: Vec::new(), pieces: Pieces::new(), heads: Pieces::new(), short: Vec::new(), longest: 0 };
+        let mut literals: Vec<Literal> = Vec::new();
         let mut index = std::collections::HashMap::new();
         for (rule, facts) in rules.iter().enumerate() {
             for literal in &facts.literals {
                 let at_starts = begins_a_long_token(facts, literal);
                 let text = if at_starts { literal.clone() } else { literal.to_ascii_lowercase() };
                 let at = *index.entry((at_starts, text.clone())).or_insert_with(|| {
-                    let text = text.into_bytes();
-                    all.longest = all.longest.max(text.len());
-                    all.literals.push(Literal { text, owners: Vec::new() });
-                    all.literals.len() - 1
+                    literals.push(Literal { text: text.into_bytes(), at_starts, owners: Vec::new() });
+                    literals.len() - 1
                 });
                 let exact = (facts.trigger != Trigger::Near).then(|| literal.as_bytes().to_vec());
-                all.literals[at].owners.push(Owner { rule, exact });
+                literals[at].owners.push(Owner { rule, exact });
             }
         }
-        for ((at_starts, _), at) in index {
-            let text = &all.literals[at].text;
-            match text.len() {
-                _ if at_starts => all.heads.add(head_of(text), at, 0),
-                0..3 => all.short.push(at),
-                _ => pieces_of(text, |piece, offset| all.pieces.add(piece, at, offset)),
+        let (mut heads, mut pieces) = (Pieces::new(), Pieces::new());
+        let mut short = Vec::new();
+        let mut rarest: Vec<&[u8]> = Vec::new();
+        // The short ones first: their pieces stand in many of the longer ones, which then need none of their own.
+        let mut order: Vec<usize> = (0..literals.len()).collect();
+        order.sort_by_key(|&at| (literals[at].text.len(), at));
+        for at in order {
+            let text = literals[at].text.as_slice();
+            if literals[at].at_starts {
+                heads.add(key_of(text), at, 0);
+            } else if text.len() < 3 {
+                short.push(at);
+            } else {
+                let known = rarest.iter().find_map(|piece| Some((*piece, memchr::memmem::find(text, piece)?)));
+                let (piece, offset) = known.unwrap_or_else(|| rarest_piece(text));
+                if known.is_none() {
+                    rarest.push(piece);
+                }
+                pieces.add(key_of(piece) | FOLD, at, offset as u8);
             }
         }
-        all.pieces.settle();
-        all.heads.settle();
-        all
+        heads.settle();
+        pieces.settle();
+        let shapes = Shapes::new(&rarest);
+        let longest = literals.iter().map(|literal| literal.text.len()).max().unwrap_or(0);
+        Self { shapes, pieces, heads, short, longest, literals }
     }
 
     /// Hands every hit that begins in `from..to` to `look`, in about the order of the text.
@@ -118,9 +133,6 @@ struct Search<'a> {
     look: &'a mut dyn FnMut(Hit),
 }
 
-/// A block and the bytes after it that belong to pieces that begin in it.
-type Window = [u8; BLOCK + AHEAD];
-
 /// What is known of a block when the next one is looked at.
 struct Before {
     at: usize,
@@ -137,7 +149,7 @@ impl Pass for Search<'_> {
     fn over(mut self, look: impl Looker) {
         let buf = self.buf;
         let end = (self.to + self.prefilter.longest).min(buf.len());
-        let mut spare = [0; BLOCK + AHEAD];
+        let mut spare: Window = [0; size_of::<Window>()];
         let mut word_before = u64::from(self.from > 0 && super::boundary::is_word(buf[self.from - 1]));
         // What an escape that ends in the next block leaves behind for it.
         let mut escaped = marks_before(buf, self.from);
@@ -155,13 +167,13 @@ impl Pass for Search<'_> {
             let begins = masks.word & !(masks.word << 1 | word_before) | here | escaped;
             before = Before { at, token: masks.token, begins };
             (word_before, escaped) = (masks.word >> (BLOCK - 1), later);
-            for half in 0..4 {
-                let mut any = 0;
-                for place in 0..8 {
-                    any |= self.prefilter.pieces.bit(piece_at(window, 16 * half + 2 * place));
-                }
-                if any & 1 != 0 {
-                    self.at_pieces(window, at, 16 * half);
+            let mut places = look.pieces(window, &self.prefilter.shapes);
+            while places != 0 {
+                let place = places.trailing_zeros() as usize;
+                places &= places - 1;
+                let key = key_at(window, place) | FOLD;
+                if self.prefilter.pieces.bit(key) & 1 != 0 {
+                    self.at_piece(at + place, key);
                 }
             }
             at += BLOCK;
@@ -177,22 +189,16 @@ impl Search<'_> {
         }
     }
 
-    /// Compares the literals that have a piece at one of the eight even places from `from` on.
+    /// Compares the literals that have a piece like that at `at`.
     #[cold]
     #[inline(never)]
-    fn at_pieces(&mut self, window: &Window, at: usize, from: usize) {
+    fn at_piece(&mut self, at: usize, key: u32) {
         let Self { prefilter, buf, .. } = *self;
-        for place in (from..from + 16).step_by(2) {
-            let piece = piece_at(window, place);
-            if prefilter.pieces.bit(piece) & 1 == 0 {
-                continue;
-            }
-            for entry in prefilter.pieces.entries(piece) {
-                let Some(start) = (at + place).checked_add_signed(-isize::from(entry.offset)) else { continue };
-                let text = &prefilter.literals[usize::from(entry.literal)].text;
-                if buf.get(start..start + text.len()).is_some_and(|there| there.eq_ignore_ascii_case(text)) {
-                    self.give(usize::from(entry.literal), start);
-                }
+        for entry in prefilter.pieces.entries(key) {
+            let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
+            let text = &prefilter.literals[usize::from(entry.literal)].text;
+            if buf.get(start..start + text.len()).is_some_and(|there| there.eq_ignore_ascii_case(text)) {
+                self.give(usize::from(entry.literal), start);
             }
         }
     }
@@ -204,8 +210,7 @@ impl Search<'_> {
         while starts != 0 {
             let start = at + starts.trailing_zeros() as usize;
             starts &= starts - 1;
-            let Some(&[a, b, c]) = buf[start..].first_chunk() else { return };
-            let head = u32::from_le_bytes([a, b, c, 0]);
+            let head = key_of(&buf[start..]);
             if prefilter.heads.bit(head) & 1 != 0 {
                 for entry in prefilter.heads.entries(head) {
                     if buf[start..].starts_with(&prefilter.literals[usize::from(entry.literal)].text) {
@@ -271,35 +276,79 @@ fn marks_before(buf: &[u8], at: usize) -> u64 {
     after_escapes(marks.fold(0, |marks, (back, _)| marks | 1 << (BLOCK - 1 - back))).1
 }
 
+/// The first three of the bytes.
 #[inline(always)]
-fn piece_at(window: &Window, place: usize) -> u32 {
-    u32::from_le_bytes([window[place], window[place + 1], window[place + 2], window[place + 3]]) | FOLD
-}
-
-fn head_of(text: &[u8]) -> u32 {
-    u32::from_le_bytes([text[0], text[1], text[2], 0])
-}
-
-/// The pieces by which a literal of at least three bytes is known, and where in it each begins: one at an even place and one
-/// at an odd one, of those that a literal has the rarest. What a short literal lacks may be anything.
-fn pieces_of(text: &[u8], mut add: impl FnMut(u32, i8)) {
-    let folded = |bytes: [u8; 4]| u32::from_le_bytes(bytes) | FOLD;
-    // What any byte may become.
-    let anything = || (0..=255u8).filter(|byte| byte & 0x20 != 0);
-    for odd in [0, 1] {
-        let places = (0..text.len().saturating_sub(3)).filter(|place| place % 2 == odd);
-        match places.max_by_key(|&place| (rarity(&text[place..place + 4]), std::cmp::Reverse(place))) {
-            Some(place) => add(folded([text[place], text[place + 1], text[place + 2], text[place + 3]]), place as i8),
-            None if odd == 0 => anything().for_each(|byte| add(folded([text[0], text[1], text[2], byte]), 0)),
-            None if text.len() == 3 => anything().for_each(|byte| add(folded([byte, text[0], text[1], text[2]]), -1)),
-            None => anything().for_each(|byte| add(folded([text[1], text[2], text[3], byte]), 1)),
-        }
+fn key_of(text: &[u8]) -> u32 {
+    match *text {
+        [a, b, c, ..] => u32::from_le_bytes([a, b, c, 0]),
+        _ => 0,
     }
+}
+
+#[inline(always)]
+fn key_at(window: &Window, place: usize) -> u32 {
+    key_of(&window[place..])
+}
+
+/// The piece by which a literal is known, and where in it that begins.
+fn rarest_piece(text: &[u8]) -> (&[u8], usize) {
+    let pieces = text.windows(PIECE.min(text.len())).enumerate();
+    pieces.max_by_key(|(at, piece)| (rarity(piece), std::cmp::Reverse(*at))).map_or((text, 0), |(at, piece)| (piece, at))
 }
 
 /// How rare a piece is in text and code.
 fn rarity(piece: &[u8]) -> u32 {
-    piece.windows(2).map(|pair| crate::noise::pair_surprise(pair[0], pair[1]).unwrap_or(5)).sum()
+    const FREQUENT: [&str; 40] = [
+        "access",
+        "account",
+        "algorithm",
+        "api",
+        "api.",
+        "app",
+        "assert",
+        "async",
+        "aws_s",
+        "class",
+        "client",
+        "cloud",
+        "code",
+        "commerce",
+        "crypt",
+        "default",
+        "encryption",
+        "entry",
+        "https://",
+        "initial",
+        "key",
+        "last",
+        "line ",
+        "machine",
+        "macro",
+        "manage",
+        "master",
+        "node",
+        "password",
+        "private",
+        "push",
+        "registry",
+        "server",
+        "service",
+        "signal",
+        "sign",
+        "storage",
+        "string",
+        "token",
+        "user",
+    ];
+    let surprise = |pair: &[u8]| match crate::noise::pair_surprise(pair[0], pair[1]) {
+        Some(bits) => bits,
+        // The same sign twice is a line drawn across.
+        None if pair[0] == pair[1] => 0,
+        None => 4,
+    };
+    let piece = piece.to_ascii_lowercase();
+    let sum = piece.windows(2).map(surprise).sum::<u32>();
+    if FREQUENT.iter().any(|word| memchr::memmem::find(word.as_bytes(), &piece).is_some()) { sum / 3 } else { sum }
 }
 
 /// A set of pieces and what each is a piece of. Almost every question is answered by two bits of one word.
@@ -315,7 +364,7 @@ struct Pieces<const WORDS: usize> {
 struct Entry {
     literal: u16,
     /// Where in the literal the piece begins.
-    offset: i8,
+    offset: u8,
 }
 
 /// How many lists the entries are parted in.
@@ -327,7 +376,7 @@ impl<const WORDS: usize> Pieces<WORDS> {
         Self { bits: Box::new([0; WORDS]), entries: Vec::new(), begins: Vec::new() }
     }
 
-    fn add(&mut self, piece: u32, literal: usize, offset: i8) {
+    fn add(&mut self, piece: u32, literal: usize, offset: u8) {
         let (word, [one, other]) = Self::place(piece);
         self.bits[word] |= 1 << (one & 63) | 1 << (other & 63);
         self.entries.push((piece, Entry { literal: literal as u16, offset }));
