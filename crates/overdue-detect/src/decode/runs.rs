@@ -21,8 +21,8 @@ const PIECE_OVERLAP: usize = 64 << 10;
 /// Unused bits at the end may be anything: people cut base64 as they like.
 const LOOSE: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LOOSE);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LOOSE);
+static STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LOOSE);
+static URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LOOSE);
 
 /// The next run at or after `from` that decodes to text or to an archive.
 pub(crate) fn next(stretch: &Stretch<'_>, from: usize) -> Next {
@@ -143,8 +143,10 @@ fn next_line(buf: &[u8], end: usize) -> Option<usize> {
 /// Whether the beginning decodes to text or to an archive.
 fn is_worth_it(run: &[u8]) -> bool {
     let sample = &run[..run.len().min(SAMPLE_CHARS) / 4 * 4];
-    let Some(bytes) = decode_base64(sample) else { return false };
-    if crate::unpack::is_container(&bytes) {
+    let mut room = [0; SAMPLE_CHARS];
+    let Ok(length) = engine_of(sample).decode_slice(sample, &mut room) else { return false };
+    let bytes = &room[..length];
+    if crate::unpack::is_container(bytes) {
         return true;
     }
     let text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
@@ -159,8 +161,11 @@ fn is_worth_it(run: &[u8]) -> bool {
 fn decode_base64(run: &[u8]) -> Option<Vec<u8>> {
     // A single character left over encodes nothing.
     let run = if run.len() % 4 == 1 { &run[..run.len() - 1] } else { run };
-    let url = run.iter().any(|byte| matches!(byte, b'-' | b'_'));
-    if url { URL_SAFE.decode(run).ok() } else { STANDARD.decode(run).ok() }
+    engine_of(run).decode(run).ok()
+}
+
+fn engine_of(run: &[u8]) -> &'static GeneralPurpose {
+    if run.iter().any(|byte| matches!(byte, b'-' | b'_')) { &URL_SAFE } else { &STANDARD }
 }
 
 fn decode_hex(run: &[u8]) -> Option<Vec<u8>> {

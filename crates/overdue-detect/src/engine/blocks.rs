@@ -381,6 +381,7 @@ mod tests {
             struct Both<'a>(&'a [u8; BLOCK]);
             impl Pass for Both<'_> {
                 type Outcome = (Masks, u64);
+                #[inline(always)]
                 fn over(self, look: impl Looker) -> Self::Outcome {
                     (look.masks(self.0), look.base64(self.0))
                 }

@@ -1,7 +1,6 @@
 //! The engine: text in, finds out.
 //!
-//! One pass of an automaton over all literals of all rules ([`Prefilter`]) says where a rule may match. The rule then looks
-//! at a bounded window round that place ([`confirm`]), a find is judged ([`found`]), and where two rules claim the same
+//! One pass, 64 bytes at a time, says where a literal of a rule stands ([`Prefilter`]). The rule then looks at a bounded window round that place ([`confirm`]), a find is judged ([`found`]), and where two rules claim the same
 //! bytes the more specific one keeps them ([`resolve`]). Every decision about a hit depends on at most [`LOOKBEHIND`]
 //! bytes before it and [`LOOKAHEAD`] after it, which is why a text cut in chunks anywhere gives the same answer as the
 //! whole ([`stream`]).

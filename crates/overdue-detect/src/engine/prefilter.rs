@@ -569,6 +569,11 @@ mod tests {
                 hits
             };
             let whole = hits(0, text.len());
+            let mut anywhere = Vec::new();
+            let look = &mut |hit: Hit| anywhere.push((hit.start, hit.end, hit.literal));
+            Search { prefilter: &rules.prefilter, buf: &text, from: 0, to: text.len(), look }.over(blocks::Anywhere);
+            anywhere.sort_unstable();
+            assert_eq!(anywhere, whole, "on a processor that can do less");
             for _ in 0..40 {
                 let cut = random.below(text.len() + 1);
                 let parts = [hits(0, cut), hits(cut, text.len())].concat();

@@ -121,3 +121,55 @@ impl Odds {
         (0..16).filter(|half| known.high >> half & 1 != 0).map(|half| self.sums[half][0][low] + self.sums[half][1][high]).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::blocks::{Anywhere, BLOCK, Looker, Pass, Window, pass};
+    use crate::rules::generator::Random;
+
+    struct Fits<'a>(&'a Window, &'a Shapes);
+
+    impl Pass for Fits<'_> {
+        type Outcome = u64;
+        #[inline(always)]
+        fn over(self, look: impl Looker) -> u64 {
+            look.pieces(self.0, self.1)
+        }
+    }
+
+    #[test]
+    fn every_piece_fits_wherever_it_stands_on_any_processor() {
+        let mut random = Random::new("shapes", 1);
+        for count in [0, 1, 5, 150, 600] {
+            let pieces: Vec<Vec<u8>> =
+                (0..count).map(|_| (0..3 + random.below(2)).map(|_| b"abcdeknopqst_-.:/9"[random.below(18)]).collect()).collect();
+            let shapes = Shapes::new(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            for _ in 0..200 {
+                let mut window: Window = std::array::from_fn(|_| random.below(256) as u8);
+                let at = random.below(BLOCK);
+                let piece = if count == 0 { b"" } else { pieces[random.below(count)].as_slice() };
+                window[at..at + piece.len()].copy_from_slice(piece);
+                if random.below(2) == 0 {
+                    window[at..at + piece.len()].make_ascii_uppercase();
+                }
+                let fits = Fits(&window, &shapes).over(Anywhere);
+                assert_eq!(pass(Fits(&window, &shapes)), fits, "as this processor does it");
+                assert!(if count == 0 { fits == 0 } else { fits >> at & 1 != 0 });
+            }
+        }
+    }
+
+    #[test]
+    fn little_else_fits() {
+        let words: Vec<&[u8]> =
+            "pass toke secr cred auth gith atla vaul dog_ flar roku mail stri ovh zoom".split(' ').map(str::as_bytes).collect();
+        let shapes = Shapes::new(&words);
+        let text = b"the quick brown fox jumps over the lazy dog, while let Some(next) = iterator.next() { sum += next; } // and on";
+        let mut fits = 0;
+        for window in text.windows(size_of::<Window>()) {
+            fits += (Fits(window.first_chunk().expect("a window"), &shapes).over(Anywhere) & 1) as usize;
+        }
+        assert!(fits <= 1, "{fits}");
+    }
+}

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
@@ -25,6 +26,8 @@ pub(crate) struct Pattern {
     pub(crate) len_max: usize,
     /// Every match begins with at least so many bytes of the kind that tokens consist of, see `is_token_byte`.
     pub(crate) token_lead: usize,
+    /// What every match holds somewhere after its beginning: without it there is no need to look for one.
+    needle: Option<Finder<'static>>,
     regex: OnceLock<Option<Regex>>,
 }
 
@@ -59,7 +62,8 @@ impl Pattern {
         }
         let groups = properties.explicit_captures_len() > 0;
         let token_lead = token_lead(&hir).0;
-        Ok(Self { source: source.to_owned(), anchored, groups, len_max, token_lead, regex: OnceLock::new() })
+        let needle = needle(&hir).map(|needle| Finder::new(needle).into_owned());
+        Ok(Self { source: source.to_owned(), anchored, groups, len_max, token_lead, needle, regex: OnceLock::new() })
     }
 
     /// The compiled form. `None` cannot happen for a pattern that parsed, unless it is over the size limit, which
@@ -75,6 +79,9 @@ impl Pattern {
 
     /// The first match at or after `from`, with places relative to `text`.
     pub(crate) fn find_at(&self, text: &[u8], from: usize) -> Option<PatternMatch> {
+        if let Some(needle) = &self.needle {
+            needle.find(text.get(from..)?)?;
+        }
         let regex = self.compiled()?;
         if !self.groups {
             let whole = regex.find_at(text, from)?.range();
@@ -90,6 +97,19 @@ impl Pattern {
         Some(PatternMatch { whole, secret, id: captures.name("id").map(|group| group.range()) })
     }
 }
+
+/// The longest text that every match holds, its beginning aside, which brought the scanner here.
+fn needle(hir: &Hir) -> Option<&[u8]> {
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    let literals = parts.iter().skip(1).filter_map(|part| match part.kind() {
+        HirKind::Literal(literal) => Some(&*literal.0),
+        _ => None,
+    });
+    literals.max_by_key(|literal| literal.len()).filter(|literal| literal.len() >= NEEDLE_BYTES_MIN)
+}
+
+/// Shorter texts stand everywhere.
+const NEEDLE_BYTES_MIN: usize = 3;
 
 /// With how many token bytes each match begins at least, and whether it has no others.
 fn token_lead(hir: &Hir) -> (usize, bool) {
