@@ -35,7 +35,7 @@
 //! # How it works
 //!
 //! Rules are data: `rules/*.toml`, one block for each kind, each with its own examples (`RuleSet::check` proves them). One
-//! automaton over all their literals passes over the bytes; where one stands, its rule looks closely at a bounded window:
+//! pass looks for all their literals, 64 bytes at a time; where one stands, its rule looks closely at a bounded window:
 //! pattern, boundaries, entropy, checksum, context. Of rules that claim the same bytes the most specific one keeps them.
 //! `engine` is that, `decode` undoes encodings, `unpack` opens containers, `noise` knows what only looks like a secret.
 //!

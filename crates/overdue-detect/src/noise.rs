@@ -259,6 +259,12 @@ pub(crate) fn reads_like_words(bytes: &[u8]) -> bool {
     surprise(bytes).is_none_or(|surprise| surprise < 4.4)
 }
 
+/// The surprise of one pair of letters, in bits.
+pub(crate) fn pair_surprise(a: u8, b: u8) -> Option<u32> {
+    let index = |byte: u8| byte.is_ascii_alphabetic().then(|| usize::from(byte.to_ascii_lowercase() - b'a'));
+    Some(u32::from(BIGRAMS[index(a)?][index(b)?] - b'0'))
+}
+
 /// Minus the logarithm to base 2 of how often the second letter follows the first, in words of documentation and code.
 const BIGRAMS: [&[u8; 26]; 26] = [
     b"74447757586343858343567768", // a

@@ -1,12 +1,11 @@
 //! Base64 and hex runs, on one line or wrapped over many.
-//!
-//! Runs are found by looking at every 24th byte only: a run of at least 24 characters covers one of those.
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{Decoded, Next, Stretch};
+use crate::engine::blocks::{base64_run, is_base64_byte};
 
 /// The shortest run worth decoding: 18 bytes.
 const RUN_CHARS_MIN: usize = 24;
@@ -22,52 +21,18 @@ const PIECE_OVERLAP: usize = 64 << 10;
 /// Unused bits at the end may be anything: people cut base64 as they like.
 const LOOSE: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LOOSE);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LOOSE);
-
-/// Which bytes base64 of either alphabet consists of.
-const CLASS: [bool; 256] = {
-    let mut class = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let c = byte as u8;
-        class[byte] = c.is_ascii_alphanumeric() || c == b'+' || c == b'/' || c == b'-' || c == b'_';
-        byte += 1;
-    }
-    class
-};
-
-fn is_run_byte(byte: u8) -> bool {
-    CLASS[usize::from(byte)]
-}
+static STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LOOSE);
+static URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LOOSE);
 
 /// The next run at or after `from` that decodes to text or to an archive.
 pub(crate) fn next(stretch: &Stretch<'_>, from: usize) -> Next {
     let Stretch { buf, limit, at_end, run_max } = *stretch;
-    let mut probe = from + RUN_CHARS_MIN - 1;
     let mut floor = from;
-    while probe < buf.len() {
-        if !is_run_byte(buf[probe]) {
-            floor = probe + 1;
-            probe += RUN_CHARS_MIN;
-            if floor >= limit {
-                break;
-            }
-            continue;
-        }
-        let start = floor + buf[floor..probe].iter().rposition(|&byte| !is_run_byte(byte)).map_or(0, |at| at + 1);
-        if start >= limit {
-            break;
-        }
-        let ceiling = (start + run_max).min(buf.len());
-        let end = buf[probe..ceiling].iter().position(|&byte| !is_run_byte(byte)).map_or(ceiling, |at| probe + at);
+    while let Some((start, end)) = base64_run(buf, floor, limit, RUN_CHARS_MIN, run_max) {
+        // What a run is cut to depends on where it begins alone.
+        let end = end.min(start + run_max);
         if end == buf.len() && !at_end && end - start < run_max {
             return Next::Wait(start);
-        }
-        if end - start < RUN_CHARS_MIN {
-            floor = end;
-            probe = end + RUN_CHARS_MIN;
-            continue;
         }
         if end - start >= run_max {
             return piece(buf, start, end);
@@ -75,10 +40,7 @@ pub(crate) fn next(stretch: &Stretch<'_>, from: usize) -> Next {
         match decode(stretch, start, end) {
             Attempt::Decoded(decoded) => return Next::Decoded(decoded),
             Attempt::Wait => return Next::Wait(start),
-            Attempt::No => {
-                floor = end;
-                probe = end + RUN_CHARS_MIN;
-            }
+            Attempt::No => floor = end,
         }
     }
     // Runs that begin before the floor were all looked at.
@@ -134,7 +96,7 @@ fn wrapped(stretch: &Stretch<'_>, start: usize, first_end: usize) -> Option<(usi
             return None;
         }
         let Some(line) = next_line(buf, end) else { break };
-        let line_end = buf[line..].iter().position(|&byte| !is_run_byte(byte)).map_or(buf.len(), |at| line + at);
+        let line_end = buf[line..].iter().position(|&byte| !is_base64_byte(byte)).map_or(buf.len(), |at| line + at);
         if line_end == buf.len() && !stretch.at_end {
             return None;
         }
@@ -171,18 +133,20 @@ fn next_line(buf: &[u8], end: usize) -> Option<usize> {
                 at += 1;
             }
             [b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'.', ..] => at += 1,
-            [b'+', next, ..] if !is_run_byte(next) => at += 1,
+            [b'+', next, ..] if !is_base64_byte(next) => at += 1,
             _ => break,
         }
     }
-    (broken && at < rest.len() && is_run_byte(rest[at])).then_some(end + at)
+    (broken && at < rest.len() && is_base64_byte(rest[at])).then_some(end + at)
 }
 
 /// Whether the beginning decodes to text or to an archive.
 fn is_worth_it(run: &[u8]) -> bool {
     let sample = &run[..run.len().min(SAMPLE_CHARS) / 4 * 4];
-    let Some(bytes) = decode_base64(sample) else { return false };
-    if crate::unpack::is_container(&bytes) {
+    let mut room = [0; SAMPLE_CHARS];
+    let Ok(length) = engine_of(sample).decode_slice(sample, &mut room) else { return false };
+    let bytes = &room[..length];
+    if crate::unpack::is_container(bytes) {
         return true;
     }
     let text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
@@ -197,8 +161,11 @@ fn is_worth_it(run: &[u8]) -> bool {
 fn decode_base64(run: &[u8]) -> Option<Vec<u8>> {
     // A single character left over encodes nothing.
     let run = if run.len() % 4 == 1 { &run[..run.len() - 1] } else { run };
-    let url = run.iter().any(|byte| matches!(byte, b'-' | b'_'));
-    if url { URL_SAFE.decode(run).ok() } else { STANDARD.decode(run).ok() }
+    engine_of(run).decode(run).ok()
+}
+
+fn engine_of(run: &[u8]) -> &'static GeneralPurpose {
+    if run.iter().any(|byte| matches!(byte, b'-' | b'_')) { &URL_SAFE } else { &STANDARD }
 }
 
 fn decode_hex(run: &[u8]) -> Option<Vec<u8>> {

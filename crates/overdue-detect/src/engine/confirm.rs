@@ -3,7 +3,7 @@
 use overdue_core::Confidence;
 
 use super::found::{Found, Match, found, is_plausible, public_prefix};
-use super::prefilter::Hit;
+use super::prefilter::{Hit, Owner};
 use super::{Text, assignment, boundary, context, jwt, pair, pem, service_account, url};
 use crate::rules::pattern::{Pattern, PatternMatch};
 use crate::rules::rule::{Matcher, Rule, Trigger};
@@ -15,30 +15,35 @@ const INFIX_TRIES_MAX: usize = 16;
 /// Asks every rule that owns the literal at `hit`, and adds what they find.
 pub(crate) fn confirm(session: &Session<'_>, text: Text<'_>, base: u64, hit: Hit, finds: &mut Vec<Found>) {
     for owner in session.rules.prefilter.owners(hit) {
-        if owner.exact.as_ref().is_some_and(|exact| text.buf[hit.start..hit.end] != exact[..]) {
-            continue;
+        ask(session, text, base, hit, owner, finds);
+    }
+}
+
+/// Asks one rule.
+pub(super) fn ask(session: &Session<'_>, text: Text<'_>, base: u64, hit: Hit, owner: &Owner, finds: &mut Vec<Found>) {
+    if owner.exact.as_ref().is_some_and(|exact| text.buf[hit.start..hit.end] != exact[..]) {
+        return;
+    }
+    let rule = session.rules.rule(owner.rule);
+    if rule.text_only && text.binary {
+        return;
+    }
+    match &rule.matcher {
+        Matcher::Pattern(pattern) => match rule.trigger {
+            Trigger::Prefix => prefix(session, text, base, hit, (owner.rule, rule), pattern, finds),
+            Trigger::Infix => infix(session, text, base, hit, (owner.rule, rule), pattern, finds),
+            Trigger::Near => near(session, text, base, hit, (owner.rule, rule), pattern, finds),
+            Trigger::Fallback => {}
+        },
+        Matcher::Pem => finish(session, text, base, owner.rule, pem::find(text.buf, hit.start), finds),
+        Matcher::Jwt => finish(session, text, base, owner.rule, jwt::find(text.buf, hit.start), finds),
+        Matcher::Url { database } => finish(session, text, base, owner.rule, url::find(text.buf, hit.start, *database), finds),
+        Matcher::ServiceAccount => finish(session, text, base, owner.rule, service_account::find(text.buf, hit.end), finds),
+        Matcher::Assignment => {
+            let one = assignment::find(text, hit).filter(|one| !session.rules.is_checked_form(&text.buf[one.secret.clone()]));
+            finish(session, text, base, owner.rule, one, finds);
         }
-        let rule = session.rules.rule(owner.rule);
-        if rule.text_only && text.binary {
-            continue;
-        }
-        match &rule.matcher {
-            Matcher::Pattern(pattern) => match rule.trigger {
-                Trigger::Prefix => prefix(session, text, base, hit, (owner.rule, rule), pattern, finds),
-                Trigger::Infix => infix(session, text, base, hit, (owner.rule, rule), pattern, finds),
-                Trigger::Near => near(session, text, base, hit, (owner.rule, rule), pattern, finds),
-                Trigger::Fallback => {}
-            },
-            Matcher::Pem => finish(session, text, base, owner.rule, pem::find(text.buf, hit.start), finds),
-            Matcher::Jwt => finish(session, text, base, owner.rule, jwt::find(text.buf, hit.start), finds),
-            Matcher::Url { database } => finish(session, text, base, owner.rule, url::find(text.buf, hit.start, *database), finds),
-            Matcher::ServiceAccount => finish(session, text, base, owner.rule, service_account::find(text.buf, hit.end), finds),
-            Matcher::Assignment => {
-                let one = assignment::find(text, hit).filter(|one| !session.rules.is_checked_form(&text.buf[one.secret.clone()]));
-                finish(session, text, base, owner.rule, one, finds);
-            }
-            Matcher::None => {}
-        }
+        Matcher::None => {}
     }
 }
 

@@ -1,12 +1,12 @@
 //! The engine: text in, finds out.
 //!
-//! One pass of an automaton over all literals of all rules ([`Prefilter`]) says where a rule may match. The rule then looks
-//! at a bounded window round that place ([`confirm`]), a find is judged ([`found`]), and where two rules claim the same
+//! One pass, 64 bytes at a time, says where a literal of a rule stands ([`Prefilter`]). The rule then looks at a bounded window round that place ([`confirm`]), a find is judged ([`found`]), and where two rules claim the same
 //! bytes the more specific one keeps them ([`resolve`]). Every decision about a hit depends on at most [`LOOKBEHIND`]
 //! bytes before it and [`LOOKAHEAD`] after it, which is why a text cut in chunks anywhere gives the same answer as the
 //! whole ([`stream`]).
 
 mod assignment;
+pub(crate) mod blocks;
 pub(crate) mod boundary;
 mod confirm;
 mod context;
@@ -19,9 +19,11 @@ mod pem;
 mod prefilter;
 mod resolve;
 mod service_account;
+mod shapes;
 mod stream;
 mod url;
 
+pub(crate) use blocks::is_token_byte;
 pub(crate) use foreign::file_itself;
 pub(crate) use found::Found;
 pub(crate) use prefilter::Prefilter;

@@ -115,9 +115,7 @@ impl Window {
         let text = Text { buf, binary: self.binary, syntax: self.syntax };
         let mut fresh = Vec::new();
         let rules = session.rules;
-        for hit in rules.prefilter.hits(buf, self.done, limit) {
-            confirm(session, text, self.base, hit, &mut fresh);
-        }
+        rules.prefilter.each_hit(buf, self.done, limit, &mut |hit| confirm(session, text, self.base, hit, &mut fresh));
         self.foreign.step(session, place, text, self.base, (self.done, limit), at_end, &mut fresh);
         if !self.binary && place.decode_depth == 0 && session.allow.is_some_and(|allow| allow.unused_markers) {
             self.markers.look(buf, self.base, self.done, limit, self.lines);

@@ -7,7 +7,11 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use crate::engine::is_token_byte;
 
 /// Longest match a rule may have; the longest honest token is a session token of about a kilobyte.
 pub(crate) const PATTERN_BYTES_MAX: usize = 4096;
@@ -20,6 +24,10 @@ pub(crate) struct Pattern {
     groups: bool,
     /// The most bytes a match has.
     pub(crate) len_max: usize,
+    /// Every match begins with at least so many bytes of the kind that tokens consist of, see `is_token_byte`.
+    pub(crate) token_lead: usize,
+    /// What every match holds somewhere after its beginning: without it there is no need to look for one.
+    needle: Option<Finder<'static>>,
     regex: OnceLock<Option<Regex>>,
 }
 
@@ -52,7 +60,10 @@ impl Pattern {
         if properties.minimum_len().unwrap_or(0) < 4 {
             return Err("the pattern can match fewer than 4 bytes; nothing that short is a secret".to_owned());
         }
-        Ok(Self { source: source.to_owned(), anchored, groups: properties.explicit_captures_len() > 0, len_max, regex: OnceLock::new() })
+        let groups = properties.explicit_captures_len() > 0;
+        let token_lead = token_lead(&hir).0;
+        let needle = needle(&hir).map(|needle| Finder::new(needle).into_owned());
+        Ok(Self { source: source.to_owned(), anchored, groups, len_max, token_lead, needle, regex: OnceLock::new() })
     }
 
     /// The compiled form. `None` cannot happen for a pattern that parsed, unless it is over the size limit, which
@@ -68,6 +79,9 @@ impl Pattern {
 
     /// The first match at or after `from`, with places relative to `text`.
     pub(crate) fn find_at(&self, text: &[u8], from: usize) -> Option<PatternMatch> {
+        if let Some(needle) = &self.needle {
+            needle.find(text.get(from..)?)?;
+        }
         let regex = self.compiled()?;
         if !self.groups {
             let whole = regex.find_at(text, from)?.range();
@@ -81,5 +95,82 @@ impl Pattern {
         let whole = captures.get(0)?.range();
         let secret = captures.name("secret").map_or_else(|| whole.clone(), |group| group.range());
         Some(PatternMatch { whole, secret, id: captures.name("id").map(|group| group.range()) })
+    }
+}
+
+/// The longest text that every match holds, its beginning aside, which brought the scanner here.
+fn needle(hir: &Hir) -> Option<&[u8]> {
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    let literals = parts.iter().skip(1).filter_map(|part| match part.kind() {
+        HirKind::Literal(literal) => Some(&*literal.0),
+        _ => None,
+    });
+    literals.max_by_key(|literal| literal.len()).filter(|literal| literal.len() >= NEEDLE_BYTES_MIN)
+}
+
+/// Shorter texts stand everywhere.
+const NEEDLE_BYTES_MIN: usize = 3;
+
+/// With how many token bytes each match begins at least, and whether it has no others.
+fn token_lead(hir: &Hir) -> (usize, bool) {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => (0, true),
+        HirKind::Literal(literal) => {
+            let lead = literal.0.iter().take_while(|&&byte| is_token_byte(byte)).count();
+            (lead, lead == literal.0.len())
+        }
+        HirKind::Class(class) => {
+            let fits = match class {
+                Class::Bytes(class) => class.iter().all(|range| (range.start()..=range.end()).all(is_token_byte)),
+                Class::Unicode(class) => {
+                    class.iter().all(|range| (range.start()..=range.end()).all(|c| u8::try_from(c).is_ok_and(is_token_byte)))
+                }
+            };
+            (usize::from(fits), fits)
+        }
+        HirKind::Repetition(repetition) => {
+            let (lead, whole) = token_lead(&repetition.sub);
+            match repetition.min {
+                0 => (0, whole),
+                least if whole => (lead * least as usize, true),
+                _ => (lead, false),
+            }
+        }
+        HirKind::Capture(capture) => token_lead(&capture.sub),
+        HirKind::Concat(parts) => {
+            let mut lead = 0;
+            for part in parts {
+                let (more, whole) = token_lead(part);
+                lead += more;
+                if !whole {
+                    return (lead, false);
+                }
+            }
+            (lead, true)
+        }
+        HirKind::Alternation(parts) => {
+            parts.iter().map(token_lead).fold((usize::MAX, true), |(lead, whole), one| (lead.min(one.0), whole && one.1))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_match_begins() {
+        for (source, lead) in [
+            ("ghp_[A-Za-z0-9]{36}", 40),
+            ("https://[a-z]{20}", 5),
+            ("(?:abcd|ab/c)[a-z]{4}", 2),
+            ("(?P<secret>[a-z]{2,9}-[0-9]{3})[+/]?x", 6),
+            ("a{2,3}b?[a-z/]{9}zzzz", 2),
+            ("[a-z ]{9}", 0),
+            (r"(?:a-){2}\\.[a-z]{4}", 4),
+            (r"(?:a/){2}[a-z]{4}", 1),
+        ] {
+            assert_eq!(Pattern::parse(source, true).expect("good").token_lead, lead, "{source}");
+        }
     }
 }

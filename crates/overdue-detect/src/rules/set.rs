@@ -92,9 +92,8 @@ impl RuleSet {
 
     /// A set of rules that were read; `files` are what they were read from.
     pub(crate) fn assemble(rules: Vec<Rule>, foreign: Vec<Foreign>, files: &[(&str, &str)]) -> Result<Self, RuleError> {
-        let foreign = ForeignRules::new(foreign);
-        let prefilter = Prefilter::new(&rules).and_then(|prefilter| Ok((prefilter, foreign?)));
-        let (prefilter, foreign) = prefilter.map_err(|what| RuleError {
+        let prefilter = Prefilter::new(&rules);
+        let foreign = ForeignRules::new(foreign).map_err(|what| RuleError {
             problems: vec![RuleProblem {
                 file: files.first().map_or_else(String::new, |file| file.0.to_owned()),
                 line: 1,
