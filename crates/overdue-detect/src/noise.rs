@@ -125,7 +125,15 @@ pub(crate) fn contains_ignoring_case(bytes: &[u8], needle: &[u8]) -> bool {
 
 /// The passwords of tutorials and default set-ups. Whoever uses one in earnest has a problem that rotation does not solve.
 pub(crate) fn is_stock_password(bytes: &[u8]) -> bool {
-    const STOCK: [&str; 62] = [
+    const STOCK: [&str; 70] = [
+        "abc123",
+        "abcd1234",
+        "qwerty123",
+        "1q2w3e4r",
+        "pass1234",
+        "user123",
+        "test12345",
+        "foobar123",
         "admin",
         "admin123",
         "administrator",
@@ -205,7 +213,7 @@ pub(crate) fn is_hex(bytes: &[u8]) -> bool {
 
 /// Something of a template that will be replaced: `${X}`, `{{ x }}`, `<token>`, `%s`, `$(cmd)`, `#{x}`, `@x@`, `__X__`, `***`, `...`.
 pub(crate) fn has_template(bytes: &[u8]) -> bool {
-    const MARKS: [&[u8]; 19] = [
+    const MARKS: [&[u8]; 16] = [
         b"${",
         b"{{",
         b"}}",
@@ -214,9 +222,6 @@ pub(crate) fn has_template(bytes: &[u8]) -> bool {
         b"$(",
         b"#{",
         b"%(",
-        b"%s",
-        b"%d",
-        b"%v",
         b"@@",
         b"***",
         b"...",
@@ -227,7 +232,7 @@ pub(crate) fn has_template(bytes: &[u8]) -> bool {
         b"\xe2\x80\xa2",
     ];
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return true };
-    first == b'$'
+    (first == b'$' && is_variable(&bytes[1..]))
         || (first == b'<' && last == b'>')
         || (first == b'{' && last == b'}')
         || (first == b'[' && last == b']')
@@ -236,6 +241,22 @@ pub(crate) fn has_template(bytes: &[u8]) -> bool {
         || (first == b'%' && last == b'%')
         || (bytes.starts_with(b"__") && bytes.ends_with(b"__"))
         || MARKS.iter().any(|mark| memchr::memmem::find(bytes, mark).is_some())
+        || has_format(bytes)
+}
+
+/// What may follow a `$`: a name, perhaps of a member, or nothing. `$9#?B` is no variable of any language.
+fn is_variable(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'.' | b':' | b'-' | b'>' | b'[' | b']' | b'{' | b'}' | b'(' | b')' | b'\'' | b'"' | b'/')
+    })
+}
+
+/// `%s`, `%d`, `%v` with no letter or digit after it.
+fn has_format(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', bytes).any(|at| {
+        matches!(bytes.get(at + 1), Some(b's' | b'd' | b'v')) && bytes.get(at + 2).is_none_or(|byte| !byte.is_ascii_alphanumeric())
+    })
 }
 
 /// Mean surprise of its letter pairs, in bits, against English words and identifiers; `None` for fewer than six pairs.

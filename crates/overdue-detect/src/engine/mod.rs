@@ -8,11 +8,13 @@
 
 mod assignment;
 pub(crate) mod boundary;
+mod command;
 mod confirm;
 mod context;
 mod found;
 mod jwt;
 pub(crate) mod lines;
+mod name;
 mod pair;
 mod pem;
 mod prefilter;
@@ -20,6 +22,7 @@ mod resolve;
 mod service_account;
 mod stream;
 mod url;
+mod value;
 
 pub(crate) use found::Found;
 pub(crate) use prefilter::Prefilter;
