@@ -151,6 +151,10 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
             reader.at += 3;
             b'='
         }
+        [b':' | b'?' | b'.' | b'~', b':' | b'?' | b'=', ..] if operator_length(reader.rest()).is_some() => {
+            reader.at += operator_length(reader.rest())?;
+            b'='
+        }
         // Comparisons say nothing of a value, except that somebody compares with one; too many of those are tests.
         [b'=', b'=', ..] | [b'!', ..] | [b'<', ..] | [b':', b':', ..] => return None,
         [b'|', b'|', ..] | [b'?', b'?', ..] | [b'?', b':', ..] => {
@@ -213,7 +217,7 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
         quoted.quote()?;
     }
     if operator == b'(' {
-        if kind == Kind::Vague {
+        if kind == Kind::Vague && ends_in_bare_key(&text.buf[name.clone()]) {
             // `.key("…")`: of a map, of an object's path.
             return None;
         }
@@ -223,6 +227,12 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
     // A name and a value with nothing but a space between them are any two words.
     let loose = operator == b'c' && written == Written::Bare;
     Some((value, if loose { Written::Loose } else { written }))
+}
+
+/// `.=`, `::=`, `??=`, `?:=`, `~=`: how long an assignment with something before its `=` is.
+fn operator_length(rest: &[u8]) -> Option<usize> {
+    let signs = rest.iter().take(4).take_while(|byte| matches!(byte, b':' | b'?' | b'.' | b'~')).count();
+    (signs > 0 && rest.get(signs) == Some(&b'=') && rest.get(signs + 1) != Some(&b'=')).then_some(signs + 1)
 }
 
 /// After a type and `=`, if a quote follows those.
@@ -256,6 +266,11 @@ fn skip_arguments(reader: &mut Reader<'_>) {
             return;
         }
     }
+}
+
+/// `key`, `item.key`: of what, nobody says.
+fn ends_in_bare_key(name: &[u8]) -> bool {
+    name.rsplit(|byte| !byte.is_ascii_alphanumeric()).next().is_some_and(|last| last.eq_ignore_ascii_case(b"key") || last.eq_ignore_ascii_case(b"keys"))
 }
 
 /// `#define NAME`, `ENV NAME`, `ARG NAME`: a value follows after a space.
@@ -326,15 +341,23 @@ pub(super) fn value_at(
     }
     skip_scheme(&mut reader);
     if operator == b'>' {
+        reader.skip(|byte| byte.is_ascii_whitespace());
+        reader.eat(b"<![CDATA[");
         let start = reader.at;
         let length = reader.rest().iter().position(|&byte| matches!(byte, b'<' | b'\n' | b']'))?;
-        return (matches!(reader.rest()[length..], [b'<', b'/', ..] | [b']', b']', ..])).then(|| (start..start + length, Written::Element));
+        let closes = matches!(reader.rest()[length..].trim_ascii_start(), [b'<', b'/', ..] | [b']', b']', ..]);
+        let value = reader.rest()[..length].trim_ascii_end();
+        return closes.then(|| (start..start + value.len(), Written::Element));
     }
     if matches!(reader.peek(), Some(b'"' | b'\'' | b'`')) || matches!(operator, b',' | b'(') {
         return None;
     }
     let start = reader.at;
     let rest = reader.rest();
+    if operator == b'd' && text.buf[..name.start].ends_with(b"define ") {
+        // What a macro stands for is an expression.
+        return None;
+    }
     let query = in_query(text.buf, name.start);
     let length = (0..rest.len())
         .find(|&at| match rest[at] {
@@ -358,6 +381,11 @@ pub(super) fn value_at(
 /// What stands between the quotes that open here.
 pub(super) fn quoted_at(reader: &mut Reader<'_>) -> Option<Range<usize>> {
     let (quote, slashes) = reader.quote()?;
+    // `"\"…\""`: quotes that are a part of what is quoted, in text that becomes code.
+    let mut inner = *reader;
+    if slashes == 0 && inner.quote().is_some_and(|(_, slashes)| slashes == 1) {
+        return quoted_at(reader);
+    }
     skip_scheme(reader);
     let start = reader.at;
     let rest = reader.rest();
@@ -427,6 +455,11 @@ fn is_name_of_value(word: &[u8]) -> bool {
     const WORDS: [&[u8]; 7] = [b"default", b"content", b"string", b"val", b"data", b"secure_string", b"plaintext"];
     let ends = |ending: &[u8]| word.len() >= ending.len() && word[word.len() - ending.len()..].eq_ignore_ascii_case(ending);
     ends(b"value") || WORDS.iter().any(|one| word.eq_ignore_ascii_case(one))
+}
+
+/// The value of a pair that stands before its name, in which the keyword at `hit` is.
+pub(super) fn value_before(text: Text<'_>, hit: Hit) -> Option<Range<usize>> {
+    partner_before(text, &name_round(text.buf, hit.start..hit.end)).map(|(value, _)| value)
 }
 
 /// The value of the pair whose name is `name`: after it, or before it.

@@ -40,14 +40,23 @@ pub(crate) fn is_secret(bytes: &[u8], name: &[u8], kind: Kind, written: Written)
     if noise::is_uuid(bytes) {
         // A UUID is an id, unless its name is a secret's whole name.
         const WHOLE: [&[u8]; 9] = [b"api", b"secret", b"access", b"auth", b"password", b"private", b"license", b"bearer", b"bot"];
+        const PASSING: [&[u8]; 14] = [
+            b"request", b"update", b"change", b"clienttoken", b"client_token", b"sync", b"push", b"device", b"job", b"trace", b"task", b"lock", b"order",
+            b"creation",
+        ];
+        let holds = |words: &[&[u8]]| words.iter().any(|word| noise::contains_ignoring_case(name, word));
         return kind != Kind::Vague
             && noise::distinct(bytes) > 8
-            && (WHOLE.iter().any(|word| noise::contains_ignoring_case(name, word)) || name.len() > 3 && ends_ignoring_case(name, b"key"));
+            && (name.len() > b"my_token".len() && ends_ignoring_case(name, b"token") && !holds(&PASSING)
+                || WHOLE.iter().any(|word| noise::contains_ignoring_case(name, word)) || name.len() > 3 && ends_ignoring_case(name, b"key"));
     }
     if is_other_thing(bytes, kind) || bytes.eq_ignore_ascii_case(name) || speaks_of_itself(bytes, kind) {
         return false;
     }
     let makeup = Makeup::of(bytes);
+    if is_encoded_text(bytes, makeup) {
+        return false;
+    }
     match (kind, written) {
         (Kind::Password, Written::Loose) => is_loose_password(bytes, makeup),
         (Kind::Password, _) => is_password(bytes, makeup, written),
@@ -64,6 +73,22 @@ pub(crate) fn is_secret(bytes: &[u8], name: &[u8], kind: Kind, written: Written)
 
 fn ends_ignoring_case(text: &[u8], ending: &[u8]) -> bool {
     text.len() >= ending.len() && text[text.len() - ending.len()..].eq_ignore_ascii_case(ending)
+}
+
+/// Base64 of a sentence, or of a user's name with a password of tutorials.
+fn is_encoded_text(bytes: &[u8], makeup: Makeup) -> bool {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    if bytes.len() < 12 || bytes.len() > 200 || makeup.upper == 0 || makeup.lower == 0 {
+        return false;
+    }
+    let body = bytes.strip_suffix(b"==").or_else(|| bytes.strip_suffix(b"=")).unwrap_or(bytes);
+    let Ok(text) = STANDARD_NO_PAD.decode(body) else { return false };
+    if !text.iter().all(|byte| (0x20..0x7f).contains(byte) || *byte == b'\n') {
+        return false;
+    }
+    let password = memchr::memchr(b':', &text).map(|at| text[at + 1..].trim_ascii());
+    text.trim_ascii().contains(&b' ') || password.is_some_and(|text| noise::is_stock_password(text) || noise::is_placeholder(text))
 }
 
 /// How often a digit stands beside a letter: often in what is random, at the seams of words otherwise.
@@ -128,7 +153,7 @@ fn speaks_of_itself(bytes: &[u8], kind: Kind) -> bool {
 
 /// Paths, addresses, versions, dates, digests with a name, and pieces of code.
 fn is_other_thing(bytes: &[u8], kind: Kind) -> bool {
-    const STARTS: [&[u8]; 41] = [
+    const STARTS: [&[u8]; 49] = [
         b"http:",
         b"https:",
         b"file:",
@@ -170,6 +195,15 @@ fn is_other_thing(bytes: &[u8], kind: Kind) -> bool {
         b"text/",
         b"org.",
         b"com.",
+        b"fake_",
+        b"fake-",
+        // Public keys.
+        b"MFkwEwYHKoZI",
+        b"MHYwEAYHKoZI",
+        b"MIGfMA0GCSqG",
+        b"MIIBIjANBgkq",
+        b"MIICIjANBgkq",
+        b"MCowBQYDK2Vw",
     ];
     if STARTS.iter().any(|start| bytes.len() >= start.len() && bytes[..start.len()].eq_ignore_ascii_case(start)) {
         return true;
@@ -294,6 +328,14 @@ fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
         // `gfhjkmqx` was chosen to be hard to guess; `summer` reads like any word of a program.
         let strange = if makeup.letters() == bytes.len() { 4.6 } else { 4.9 };
         return makeup.letters() >= 7 && noise::surprise(bytes).is_some_and(|surprise| surprise >= strange);
+    }
+    // `HTTP200ALIASES`, `NSS_PW_2`: a constant.
+    if makeup.lower == 0
+        && makeup.digit <= 3
+        && bytes.iter().all(|&byte| is_word(byte))
+        && noise::surprise(bytes).is_some_and(|surprise| surprise < 4.6)
+    {
+        return false;
     }
     // `oauth2client`, `port-1`; but no word has a digit inside: `ra2awfmy`.
     let inside =
