@@ -36,7 +36,7 @@ pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
     let kind = name::kind_of(buf, name.clone())?;
     // `AWS::Connect::SecurityKey`, `password.encode(`: a path of types, a method of the value.
     let method = buf.get(name.end) == Some(&b'(') && buf[word_end..name.end].contains(&b'.');
-    if method || buf[..name.start].ends_with(b"::") {
+    if method || buf[..name.start].ends_with(b"::") || buf[..name.start].ends_with(b"</") {
         return None;
     }
     let fits = |(value, written): &(Range<usize>, Written)| {
@@ -56,7 +56,8 @@ pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
 fn is_expression(buf: &[u8], value: &Range<usize>) -> bool {
     let before = &buf[value.start.saturating_sub(160)..value.start];
     let line = before[memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)..].trim_ascii_start();
-    let comment = [&b"#"[..], b"//", b"/*", b"*", b"--", b";", b"'"].iter().any(|mark| line.starts_with(mark));
+    let directive = [&b"#define"[..], b"#if", b"#include", b"#pragma"].iter().any(|word| line.starts_with(word));
+    let comment = !directive && [&b"#"[..], b"//", b"/*", b"*", b"--", b";", b"'"].iter().any(|mark| line.starts_with(mark));
     let in_text = [b'"', b'\'', b'`'].iter().any(|quote| memchr::memchr_iter(*quote, line).count() % 2 == 1);
     !comment && !in_text
 }
@@ -155,7 +156,11 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
             reader.at += operator_length(reader.rest())?;
             b'='
         }
-        // Comparisons say nothing of a value, except that somebody compares with one; too many of those are tests.
+        // What a password is compared with is the password; a key is compared with the names of keys.
+        [b'=' | b'!', b'=', ..] if kind != Kind::Vague => {
+            reader.skip(|byte| matches!(byte, b'=' | b'!'));
+            b','
+        }
         [b'=', b'=', ..] | [b'!', ..] | [b'<', ..] | [b':', b':', ..] => return None,
         [b'|', b'|', ..] | [b'?', b'?', ..] | [b'?', b':', ..] => {
             reader.at += 2;
@@ -270,7 +275,9 @@ fn skip_arguments(reader: &mut Reader<'_>) {
 
 /// `key`, `item.key`: of what, nobody says.
 fn ends_in_bare_key(name: &[u8]) -> bool {
-    name.rsplit(|byte| !byte.is_ascii_alphanumeric()).next().is_some_and(|last| last.eq_ignore_ascii_case(b"key") || last.eq_ignore_ascii_case(b"keys"))
+    name.rsplit(|byte| !byte.is_ascii_alphanumeric())
+        .next()
+        .is_some_and(|last| last.eq_ignore_ascii_case(b"key") || last.eq_ignore_ascii_case(b"keys"))
 }
 
 /// `#define NAME`, `ENV NAME`, `ARG NAME`: a value follows after a space.
@@ -310,6 +317,25 @@ const WRAPPERS: [&[u8]; 21] = [
     b"<![CDATA[",
 ];
 
+/// Steps over a function that only turns a literal into bytes: `bytes.fromhex("…")`, `Convert.FromBase64String("…")`.
+fn skip_decoder(reader: &mut Reader<'_>) {
+    let mut next = *reader;
+    let start = next.at;
+    next.skip(is_name_byte);
+    let callee = &next.buf[start..next.at];
+    if callee.is_empty() || callee.len() > 40 || next.peek() != Some(b'(') {
+        return;
+    }
+    let decodes = [&b"hex"[..], b"base64", b"b64", b"bytes", b"decode"];
+    if decodes.iter().any(|word| crate::noise::contains_ignoring_case(callee, word)) {
+        next.at += 1;
+        let mut quoted = next;
+        if quoted.quote().is_some() {
+            *reader = next;
+        }
+    }
+}
+
 /// The value that stands at the reader's place.
 pub(super) fn value_at(
     text: Text<'_>,
@@ -318,10 +344,8 @@ pub(super) fn value_at(
     name: &Range<usize>,
     name_quoted: bool,
 ) -> Option<(Range<usize>, Written)> {
-    for wrapper in WRAPPERS {
-        if reader.eat(wrapper) {
-            break;
-        }
+    if !WRAPPERS.iter().any(|wrapper| reader.eat(wrapper)) {
+        skip_decoder(&mut reader);
     }
     // `password = os.environ.get("X") or "…"`, `process.env.X || "…"`: the value is what it falls back to.
     let mut literal = reader;
@@ -370,7 +394,13 @@ pub(super) fn value_at(
     while end > start && matches!(text.buf[end - 1], b',' | b';' | b')' | b']' | b'}') {
         end -= 1;
     }
+    // `Server=…;Password=…;`: the semicolon ends it.
+    if connects(text.buf, name.start) {
+        let cut = memchr::memchr(b';', &text.buf[start..start + length]).unwrap_or(length);
+        return (operator == b'=').then_some((start..start + cut, Written::Bare));
+    }
     let firm = query
+        || text.buf[name.start..].starts_with(b"--") && operator == b'='
         || text.syntax != Syntax::Code
             && (!name_quoted || operator == b'=')
             && begins_statement(text.buf, name.start, operator)
@@ -389,11 +419,17 @@ pub(super) fn quoted_at(reader: &mut Reader<'_>) -> Option<Range<usize>> {
     skip_scheme(reader);
     let start = reader.at;
     let rest = reader.rest();
-    let length = rest.iter().position(|&byte| byte == quote || byte == b'\n' || byte == b'\r')?;
+    // A quote behind a single backslash is a character of the value, where the opening one has none.
+    let closes = |at: usize| rest[at] == quote && (slashes > 0 || at == 0 || rest[at - 1] != b'\\' || at > 1 && rest[at - 2] == b'\\');
+    let length = (0..rest.len()).find(|&at| closes(at) || matches!(rest[at], b'\n' | b'\r'))?;
     if rest[length] != quote {
         return None;
     }
     let end = start + length;
+    if slashes == 0 {
+        reader.at = end + 1;
+        return Some(start..end);
+    }
     // The closing quote is escaped like the opening one.
     let escapes = reader.buf[start..end].iter().rev().take_while(|&&byte| byte == b'\\').count();
     reader.at = end + 1;
@@ -402,6 +438,14 @@ pub(super) fn quoted_at(reader: &mut Reader<'_>) -> Option<Range<usize>> {
 
 fn in_query(buf: &[u8], start: usize) -> bool {
     start > 0 && (matches!(buf[start - 1], b'?' | b'&') || buf[..start].ends_with(b"&amp;"))
+}
+
+/// Whether a name is a part of a connection string: parts with `;` between them, one of which says where to.
+fn connects(buf: &[u8], start: usize) -> bool {
+    const WHERE: [&[u8]; 7] = [b"server=", b"data source=", b"host=", b"user id=", b"uid=", b"database=", b"initial catalog="];
+    let before = &buf[start.saturating_sub(240)..start];
+    let line = &before[memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)..];
+    line.trim_ascii_end().ends_with(b";") && WHERE.iter().any(|word| crate::noise::contains_ignoring_case(line, word))
 }
 
 /// Whether an `&` or a `,` before this ends a part of a query or a command, rather than being a character of a password.
@@ -582,6 +626,8 @@ fn spoken(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range<usiz
     let end = (limit + VALUE_MAX).min(buf.len());
     let mut at = name.end;
     let mut linked = false;
+    let line = &buf[name.start.saturating_sub(80)..name.start];
+    let is_row = line[memchr::memrchr(b'\n', line).map_or(0, |at| at + 1)..].starts_with(b"| ");
     // A comparison, a path of names, a call: code, which has quotes for what it means.
     let signs = buf[at..limit].trim_ascii_start();
     if [&b"=="[..], b"!=", b"::", b"->", b"("].iter().any(|sign| signs.starts_with(sign)) {
@@ -594,8 +640,8 @@ fn spoken(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range<usiz
     for _ in 0..PROSE_WORDS_MAX {
         // What stands round words: spaces, quotes, and the signs of mark-up.
         let mut marked = false;
-        while at < limit && matches!(buf[at], b' ' | b'\t' | b'"' | b'\'' | b'`' | b'*' | b'(' | b'[' | b':' | b'=' | b'>' | b',' | b'\\') {
-            linked |= matches!(buf[at], b':' | b'=');
+        while at < limit && (is_around(buf[at]) || is_row && buf[at] == b'|') {
+            linked |= matches!(buf[at], b':' | b'=' | b'|');
             marked = matches!(buf[at], b'"' | b'\'' | b'`');
             at += 1;
         }
@@ -634,6 +680,11 @@ fn spoken(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range<usiz
     None
 }
 
+/// Spaces, quotes, and the signs of mark-up.
+fn is_around(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'*' | b'(' | b'[' | b':' | b'=' | b'>' | b',' | b'\\')
+}
+
 /// How far back and ahead of a hit this rule looks.
 const _: () = assert!(NAME_MAX + PAIR_REACH + VALUE_MAX < super::LOOKBEHIND);
 
@@ -657,6 +708,8 @@ mod tests {
     fn secrets_are_found_however_they_are_assigned() {
         let pass = concat!("tr0ub4dor", "&3xK");
         let token = concat!("q8Zr2mVx71", "LwPnTc5KdJ");
+        let salt = concat!("a% 9{$x#Lq2^m(V7-x)1Lw;P=nT|c5", "~KdJ &r<4!zG_t8*Yh0@bQe+6.sW3?u[f]");
+        let digits = concat!("830", "194");
         for (line, secret) in [
             (format!("password = \"{pass}\""), pass),
             (format!("  \"password\": \"{pass}\","), pass),
@@ -704,6 +757,12 @@ mod tests {
             (format!("helm install app --set db.password={pass},replicas=2"), pass),
             (format!("ENV['API_KEY'] ||= '{token}'"), token),
             (format!("AUTH_SALT = '{token}'"), token),
+            (format!("if password == \"{pass}\" {{"), pass),
+            (format!("key = bytes.fromhex(\"{token}\")"), token),
+            (format!("c = \"Server=db;Database=x;User Id=app;Password={pass};\""), pass),
+            (format!("| password | {pass} |"), pass),
+            (format!("define('AUTH_SALT', '{salt}');"), salt),
+            (format!("password = \"{digits}\""), digits),
             (format!("private_key = \"{token}\""), token),
         ] {
             assert_eq!(found(Syntax::Config, &line).as_deref(), Some(secret), "{line}");
@@ -731,7 +790,10 @@ mod tests {
             "password: the password of the user, 8 to 20 characters",
             "api_key = \"/etc/app/keys/key1.txt\"",
             "secret: kubernetes.io/service-account-token",
-            "if password == \"hunter22x!\" {",
+            "if password == \"password\" {",
+            "if key == \"q8Zr2mVx71LwPnTc5KdJ\" {",
+            "token = \"abcdef123456\"",
+            "password: \"20240131\"",
             "compass = \"q8Zr2mVx71LwPnTc5KdJ\"",
             "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef:\n      name: orders-db-2\n      key: password",
             "- name: DB_PASSWORD\n- name: BUILD\n  value: q8Zr2mVx71LwPnTc5KdJ",

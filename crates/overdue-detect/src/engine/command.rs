@@ -34,7 +34,7 @@ enum Place {
     Next,
 }
 
-const FORMS: [(&str, Place); 36] = [
+const FORMS: [(&str, Place); 43] = [
     ("identified by", Place::Quoted),
     ("sshpass", Place::Flag(&["-p"], false)),
     ("curl ", Place::UserFlag(&["-u", "--user", "-U", "--proxy-user"], b':')),
@@ -67,6 +67,13 @@ const FORMS: [(&str, Place); 36] = [
     ("basic_auth(", Place::Argument(1)),
     ("basicawscredentials(", Place::Argument(1)),
     ("networkcredential(", Place::Argument(1)),
+    (".login(", Place::Argument(1)),
+    ("authenticate(", Place::Argument(1)),
+    ("create_user(", Place::Argument(2)),
+    ("create_superuser(", Place::Argument(2)),
+    ("passwordcredentials(", Place::Argument(1)),
+    ("passwordauthentication(", Place::Argument(1)),
+    ("passwordauthenticationtoken(", Place::Argument(1)),
     ("auth=(", Place::Argument(1)),
     ("auth = (", Place::Argument(1)),
     ("_connect(", Place::Argument(2)),

@@ -194,7 +194,10 @@ pub(crate) fn partner(buf: &[u8], intro: &Intro, at: usize) -> Option<Range<usiz
         while start > border && is_word_byte(before[start - 1]) {
             start -= 1;
         }
-        if start < end && is_label(&before[start..end]) && let Some(name) = named(floor + end, intro.name.start) {
+        if start < end
+            && is_label(&before[start..end])
+            && let Some(name) = named(floor + end, intro.name.start)
+        {
             return Some(name);
         }
         end = start;
@@ -228,7 +231,10 @@ fn sentence(buf: &[u8], at: usize) -> Option<Range<usize>> {
     let floor = at.saturating_sub(SENTENCE_MAX);
     let line = &buf[floor..at];
     let start = floor + memchr::memrchr2(b'\n', b'\r', line).map_or(0, |end| end + 1);
-    let is_prose = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'\t' | b'_' | b'-' | b'.' | b':' | b'=' | b'"' | b'\'' | b'`' | b'*' | b'\\' | b'#');
+    let is_prose = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b' ' | b'\t' | b'_' | b'-' | b'.' | b':' | b'=' | b'"' | b'\'' | b'`' | b'*' | b'\\' | b'#')
+    };
     let start = (start..at).rev().take_while(|&at| is_prose(buf[at])).last()?;
     // Two words at least: one is a name, which was looked at.
     let spaces = buf[start..at].trim_ascii().iter().filter(|&&byte| byte == b' ').count();

@@ -100,7 +100,7 @@ fn ends_with(word: &[u8], ending: &str) -> bool {
 
 /// What one word promises.
 fn kind_of_word(word: &[u8]) -> Option<Kind> {
-    const PASSWORDS: [&str; 19] = [
+    const PASSWORDS: [&str; 20] = [
         "password",
         "passwords",
         "passwd",
@@ -120,6 +120,7 @@ fn kind_of_word(word: &[u8]) -> Option<Kind> {
         "keypass",
         "passin",
         "pasword",
+        "passkey",
     ];
     const TOKENS: [&str; 11] =
         ["secret", "token", "secrets", "apikey", "apikeys", "credential", "credentials", "creds", "cred", "authorization", "authtok"];

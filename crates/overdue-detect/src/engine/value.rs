@@ -28,27 +28,49 @@ pub(crate) fn is_secret(bytes: &[u8], name: &[u8], kind: Kind, written: Written)
         (Kind::Password, Written::Bare) => 6,
         (Kind::Password, Written::Loose) => 8,
         (Kind::Vague, Written::Quoted | Written::Element) => 10,
-        (Kind::Token, Written::Quoted | Written::Element) => 10,
+        (Kind::Token, Written::Quoted | Written::Element) => 8,
         (Kind::Token | Kind::Vague, _) => 14,
     };
-    if bytes.len() < least || bytes.len() > VALUE_MAX || !bytes.iter().all(|byte| (0x21..0x7f).contains(byte)) {
+    if bytes.len() < least || bytes.len() > VALUE_MAX {
         return false;
     }
-    if noise::has_template(bytes) || noise::is_placeholder(bytes) || noise::is_stock_password(bytes) {
+    if matches!(written, Written::Quoted | Written::Bare) && is_generated(bytes) && !starts_like_other(bytes) {
+        return true;
+    }
+    if !bytes.iter().all(|byte| (0x21..0x7f).contains(byte)) {
         return false;
+    }
+    if noise::has_template(bytes) || noise::is_placeholder(bytes) || noise::is_stock_password(bytes) || is_sequence(bytes) {
+        return false;
+    }
+    if kind == Kind::Password && matches!(written, Written::Quoted | Written::Element) && is_digits(bytes) {
+        return true;
     }
     if noise::is_uuid(bytes) {
         // A UUID is an id, unless its name is a secret's whole name.
         const WHOLE: [&[u8]; 9] = [b"api", b"secret", b"access", b"auth", b"password", b"private", b"license", b"bearer", b"bot"];
         const PASSING: [&[u8]; 14] = [
-            b"request", b"update", b"change", b"clienttoken", b"client_token", b"sync", b"push", b"device", b"job", b"trace", b"task", b"lock", b"order",
+            b"request",
+            b"update",
+            b"change",
+            b"clienttoken",
+            b"client_token",
+            b"sync",
+            b"push",
+            b"device",
+            b"job",
+            b"trace",
+            b"task",
+            b"lock",
+            b"order",
             b"creation",
         ];
         let holds = |words: &[&[u8]]| words.iter().any(|word| noise::contains_ignoring_case(name, word));
         return kind != Kind::Vague
             && noise::distinct(bytes) > 8
             && (name.len() > b"my_token".len() && ends_ignoring_case(name, b"token") && !holds(&PASSING)
-                || WHOLE.iter().any(|word| noise::contains_ignoring_case(name, word)) || name.len() > 3 && ends_ignoring_case(name, b"key"));
+                || WHOLE.iter().any(|word| noise::contains_ignoring_case(name, word))
+                || name.len() > 3 && ends_ignoring_case(name, b"key"));
     }
     if is_other_thing(bytes, kind) || bytes.eq_ignore_ascii_case(name) || speaks_of_itself(bytes, kind) {
         return false;
@@ -73,6 +95,46 @@ pub(crate) fn is_secret(bytes: &[u8], name: &[u8], kind: Kind, written: Written)
 
 fn ends_ignoring_case(text: &[u8], ending: &[u8]) -> bool {
     text.len() >= ending.len() && text[text.len() - ending.len()..].eq_ignore_ascii_case(ending)
+}
+
+/// What frameworks make up for themselves (Django's key, WordPress's salts): long, of all classes, with signs in every place,
+/// so that something of it looks like a template or like code.
+fn is_generated(bytes: &[u8]) -> bool {
+    let makeup = Makeup::of(bytes);
+    bytes.len() >= 40
+        && makeup.other == 0
+        && makeup.space <= 6
+        && makeup.digit >= 3
+        && makeup.lower >= 6
+        && bytes.iter().filter(|byte| byte.is_ascii_punctuation() && !b"-_./+=:,".contains(byte)).count() >= 5
+        && noise::distinct(bytes) >= 22
+        && digit_edges(bytes) >= 1
+        && noise::surprise(bytes).is_none_or(|surprise| surprise >= 4.6)
+        && bytes.split(|byte| !byte.is_ascii_alphabetic()).all(|word| word.len() < 9)
+        && !bytes.windows(2).any(|pair| matches!(pair, b": " | b", " | b"; " | b"${" | b"{{"))
+        && memchr::memmem::find(bytes, b"://").is_none()
+}
+
+/// Mostly characters in their order, or one over and over: `abcdef123456`, `1234-5678-abcd`, `aaabbbccc`.
+fn is_sequence(bytes: &[u8]) -> bool {
+    let mut covered = 0;
+    for step in [1, 0] {
+        for run in bytes.chunk_by(|a, b| a.wrapping_add(step) == *b && a.is_ascii_alphanumeric()) {
+            covered += if run.len() >= 3 { run.len() } else { 0 };
+        }
+    }
+    let counted = bytes.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
+    covered * 4 >= counted * 3
+}
+
+/// A password of digits alone: six at least, and neither a date nor a round number.
+fn is_digits(bytes: &[u8]) -> bool {
+    let date = bytes.len() == 8 && (bytes.starts_with(b"19") || bytes.starts_with(b"20"));
+    bytes.iter().all(u8::is_ascii_digit)
+        && (6..=16).contains(&bytes.len())
+        && noise::distinct(bytes) >= 4
+        && !bytes.ends_with(b"000")
+        && !date
 }
 
 /// Base64 of a sentence, or of a user's name with a password of tutorials.
@@ -153,7 +215,44 @@ fn speaks_of_itself(bytes: &[u8], kind: Kind) -> bool {
 
 /// Paths, addresses, versions, dates, digests with a name, and pieces of code.
 fn is_other_thing(bytes: &[u8], kind: Kind) -> bool {
-    const STARTS: [&[u8]; 49] = [
+    if starts_like_other(bytes) {
+        return true;
+    }
+    if bytes[0] == b'/' && (kind == Kind::Password || !is_base64_like(bytes)) {
+        return true;
+    }
+    let has = |needle: &[u8]| memchr::memmem::find(bytes, needle).is_some();
+    let last = bytes[bytes.len() - 1];
+    // Calls, indexing, members, markup.
+    (has(b"(") && has(b")"))
+        || has(b"::")
+        || has(b"->")
+        || has(b"=>")
+        || has(b"</")
+        || has(b"&&")
+        || has(b"||")
+        || has(b"://")
+        || has(b"\\u")
+        || has(b"\\x")
+        || has(b"aws4_request")
+        || has(b"==") && !bytes.ends_with(b"==")
+        || matches!(last, b':' | b'(' | b'{' | b'[' | b'\\' | b',')
+        || (has(b"[") && has(b"]"))
+        // `a@b.c`
+        || (bytes.iter().filter(|&&byte| byte == b'@').count() == 1
+            && has_domain(bytes)
+            && bytes.iter().all(|&byte| is_name_byte(byte) || byte == b'@' || byte == b'+'))
+        || has_file_ending(bytes)
+        || is_number_like(bytes)
+        || is_dotted_name(bytes) && (kind != Kind::Password || !bytes.iter().any(u8::is_ascii_digit))
+        || is_path_like(bytes)
+        || bytes.iter().filter(|&&byte| byte == b'%').count() >= 2 && crate::engine::percent_decoded(bytes).len() + 4 <= bytes.len()
+        || is_key_to_press(bytes)
+}
+
+/// Whether it begins as something else does.
+fn starts_like_other(bytes: &[u8]) -> bool {
+    const STARTS: [&[u8]; 54] = [
         b"http:",
         b"https:",
         b"file:",
@@ -195,6 +294,11 @@ fn is_other_thing(bytes: &[u8], kind: Kind) -> bool {
         b"text/",
         b"org.",
         b"com.",
+        b"utf-",
+        b"utf8",
+        b"iso-8859",
+        b"latin-",
+        b"amzn1.",
         b"fake_",
         b"fake-",
         // Public keys.
@@ -205,39 +309,7 @@ fn is_other_thing(bytes: &[u8], kind: Kind) -> bool {
         b"MIICIjANBgkq",
         b"MCowBQYDK2Vw",
     ];
-    if STARTS.iter().any(|start| bytes.len() >= start.len() && bytes[..start.len()].eq_ignore_ascii_case(start)) {
-        return true;
-    }
-    if bytes[0] == b'/' && (kind == Kind::Password || !is_base64_like(bytes)) {
-        return true;
-    }
-    let has = |needle: &[u8]| memchr::memmem::find(bytes, needle).is_some();
-    let last = bytes[bytes.len() - 1];
-    // Calls, indexing, members, markup.
-    (has(b"(") && has(b")"))
-        || has(b"::")
-        || has(b"->")
-        || has(b"=>")
-        || has(b"</")
-        || has(b"&&")
-        || has(b"||")
-        || has(b"://")
-        || has(b"\\u")
-        || has(b"\\x")
-        || has(b"aws4_request")
-        || has(b"==") && !bytes.ends_with(b"==")
-        || matches!(last, b':' | b'(' | b'{' | b'[' | b'\\' | b',')
-        || (has(b"[") && has(b"]"))
-        // `a@b.c`
-        || (bytes.iter().filter(|&&byte| byte == b'@').count() == 1
-            && has_domain(bytes)
-            && bytes.iter().all(|&byte| is_name_byte(byte) || byte == b'@' || byte == b'+'))
-        || has_file_ending(bytes)
-        || is_number_like(bytes)
-        || is_dotted_name(bytes) && (kind != Kind::Password || !bytes.iter().any(u8::is_ascii_digit))
-        || is_path_like(bytes)
-        || bytes.iter().filter(|&&byte| byte == b'%').count() >= 2 && crate::engine::percent_decoded(bytes).len() + 4 <= bytes.len()
-        || is_key_to_press(bytes)
+    STARTS.iter().any(|start| bytes.len() >= start.len() && bytes[..start.len()].eq_ignore_ascii_case(start))
 }
 
 /// Whether what follows the `@` ends in something like a top-level domain.
@@ -326,7 +398,15 @@ fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
         });
     if words_only {
         // `gfhjkmqx` was chosen to be hard to guess; `summer` reads like any word of a program.
-        let strange = if makeup.letters() == bytes.len() { 4.6 } else { 4.9 };
+        // One word with a capital is a label, in whatever language.
+        let label = makeup.upper == 1 && bytes[0].is_ascii_uppercase();
+        let strange = if label {
+            5.2
+        } else if makeup.letters() == bytes.len() {
+            4.6
+        } else {
+            4.9
+        };
         return makeup.letters() >= 7 && noise::surprise(bytes).is_some_and(|surprise| surprise >= strange);
     }
     // `HTTP200ALIASES`, `NSS_PW_2`: a constant.
@@ -434,8 +514,14 @@ fn is_token(bytes: &[u8], makeup: Makeup) -> bool {
             && makeup.symbol * 8 <= bytes.len()
             && if one_case || makeup.upper < 3 { bytes.len() >= 12 && surprise >= 5.0 } else { bytes.len() >= 14 && surprise >= 4.6 };
     }
-    let floor = if bytes.len() < 20 { 2.8 } else { 3.3 };
-    if bytes.len() < 14 && digit_edges(bytes) < 3 {
+    let floor = if bytes.len() < 12 {
+        2.5
+    } else if bytes.len() < 20 {
+        2.8
+    } else {
+        3.3
+    };
+    if bytes.len() < 14 && digit_edges(bytes) < 3 && (bytes.len() < 10 || makeup.classes() < 3 || digit_edges(bytes) < 2) {
         return false;
     }
     entropy >= floor && noise::surprise(bytes).is_none_or(|surprise| surprise >= 4.2 || digit_edges(bytes) * 6 >= bytes.len())
