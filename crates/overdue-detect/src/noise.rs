@@ -125,7 +125,13 @@ pub(crate) fn contains_ignoring_case(bytes: &[u8], needle: &[u8]) -> bool {
 
 /// The passwords of tutorials and default set-ups. Whoever uses one in earnest has a problem that rotation does not solve.
 pub(crate) fn is_stock_password(bytes: &[u8]) -> bool {
-    const STOCK: [&str; 70] = [
+    const STOCK: [&str; 76] = [
+        "pgsql",
+        "psql",
+        "nginx",
+        "mysqlpwd",
+        "xyzzy",
+        "plugh",
         "abc123",
         "abcd1234",
         "qwerty123",
@@ -263,6 +269,15 @@ fn has_format(bytes: &[u8]) -> bool {
 ///
 /// Half of all words are below 3.5 and 99 in 100 below 4.6; of twelve random letters, 95 in 100 are above 4.6.
 pub(crate) fn surprise(bytes: &[u8]) -> Option<f32> {
+    surprise_of(bytes, 6)
+}
+
+/// Whether its few letters are no part of any word: `zkwdjq5`. Asks for more surprise than a longer text would need.
+pub(crate) fn is_odd(bytes: &[u8]) -> bool {
+    surprise_of(bytes, 3).is_some_and(|surprise| surprise >= 5.0)
+}
+
+fn surprise_of(bytes: &[u8], pairs_min: u32) -> Option<f32> {
     let (mut sum, mut pairs) = (0u32, 0u32);
     for pair in bytes.windows(2) {
         let (a, b) = (pair[0], pair[1]);
@@ -272,7 +287,7 @@ pub(crate) fn surprise(bytes: &[u8]) -> Option<f32> {
             pairs += 1;
         }
     }
-    (pairs >= 6).then(|| sum as f32 / pairs as f32)
+    (pairs >= pairs_min).then(|| sum as f32 / pairs as f32)
 }
 
 /// Whether it reads like words run together. Too short to tell counts as words.

@@ -40,6 +40,10 @@ pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
         return None;
     }
     let fits = |(value, written): &(Range<usize>, Written)| {
+        // A bare `key` that a program assigns to is a key; in data it names whatever there is.
+        let between = &buf[name.end..value.start.max(name.end)];
+        let assigned = *written == Written::Quoted && text.syntax == Syntax::Code && between.trim_ascii_start().starts_with(b"=");
+        let kind = if kind == Kind::Vague && assigned && crate::noise::is_hex(&buf[value.clone()]) { Kind::Token } else { kind };
         // In running text the name has more than one word.
         let named = if *written == Written::Loose { name::whole_name(buf, &name) } else { name.clone() };
         is_secret(&buf[value.clone()], &buf[named], kind, *written)
@@ -194,7 +198,12 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
             b'='
         }
         _ if spaces > 0 && is_defined(text.buf, name.start) => b'd',
-        _ if spaces > 0 && text.syntax == Syntax::Config && begins_line(text.buf, name.start) => b'c',
+        _ if spaces > 0
+            && begins_line(text.buf, name.start)
+            && (text.syntax == Syntax::Config || matches!(reader.peek(), Some(b'"' | b'\''))) =>
+        {
+            b'c'
+        }
         _ => return None,
     };
     // `password: str = "…"`: the type is no value.
@@ -215,6 +224,9 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
     let gap = reader.skip(blank);
     if matches!(operator, b'=' | b':' | b'(') {
         reader.skip_to_quote();
+    }
+    if operator == b':' && gap == 0 && text.buf[..name.start].ends_with(b"${") {
+        return in_braces(reader);
     }
     if operator == b':' && gap == 0 && !name_quoted && !in_query(text.buf, name.start) {
         // `a:b` is a value only in quotes: bare, it is a path, a pair of ports, a label.
@@ -238,6 +250,14 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
 fn operator_length(rest: &[u8]) -> Option<usize> {
     let signs = rest.iter().take(4).take_while(|byte| matches!(byte, b':' | b'?' | b'.' | b'~')).count();
     (signs > 0 && rest.get(signs) == Some(&b'=') && rest.get(signs + 1) != Some(&b'=')).then_some(signs + 1)
+}
+
+/// `${PASSWORD:-…}`, `${db.password:…}`: what is taken when the variable is not set, up to the brace.
+fn in_braces(mut reader: Reader<'_>) -> Option<(Range<usize>, Written)> {
+    reader.skip(|byte| matches!(byte, b'-' | b'='));
+    let start = reader.at;
+    reader.skip(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'}' | b'"' | b'\'' | b'$'));
+    (reader.peek() == Some(b'}') && reader.at > start).then_some((start..reader.at, Written::Bare))
 }
 
 /// After a type and `=`, if a quote follows those.
@@ -348,6 +368,12 @@ pub(super) fn value_at(
         skip_decoder(&mut reader);
     }
     // `password = os.environ.get("X") or "…"`, `process.env.X || "…"`: the value is what it falls back to.
+    let mut variable = reader;
+    variable.quote();
+    if variable.eat(b"${") && variable.skip(|byte| is_name_byte(byte)) > 0 && variable.peek() == Some(b':') {
+        variable.at += 1;
+        return in_braces(variable);
+    }
     let mut literal = reader;
     if matches!(literal.peek(), Some(b'b' | b'r' | b'u' | b'f' | b'B' | b'R' | b'U' | b'F' | b'L' | b'@' | b'$'))
         && matches!(literal.buf.get(literal.at + 1), Some(b'"' | b'\''))
@@ -442,10 +468,11 @@ fn in_query(buf: &[u8], start: usize) -> bool {
 
 /// Whether a name is a part of a connection string: parts with `;` between them, one of which says where to.
 fn connects(buf: &[u8], start: usize) -> bool {
-    const WHERE: [&[u8]; 7] = [b"server=", b"data source=", b"host=", b"user id=", b"uid=", b"database=", b"initial catalog="];
+    const WHERE: [&[u8]; 8] = [b"dbname=", b"server=", b"data source=", b"host=", b"user id=", b"uid=", b"database=", b"initial catalog="];
     let before = &buf[start.saturating_sub(240)..start];
     let line = &before[memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)..];
-    line.trim_ascii_end().ends_with(b";") && WHERE.iter().any(|word| crate::noise::contains_ignoring_case(line, word))
+    let parted = line.trim_ascii_end().ends_with(b";") || line.ends_with(b" ") && crate::noise::contains_ignoring_case(line, b"user=");
+    parted && WHERE.iter().any(|word| crate::noise::contains_ignoring_case(line, word))
 }
 
 /// Whether an `&` or a `,` before this ends a part of a query or a command, rather than being a character of a password.
@@ -496,7 +523,7 @@ fn is_name_of_name(word: &[u8]) -> bool {
 }
 
 fn is_name_of_value(word: &[u8]) -> bool {
-    const WORDS: [&[u8]; 7] = [b"default", b"content", b"string", b"val", b"data", b"secure_string", b"plaintext"];
+    const WORDS: [&[u8]; 7] = [b"default", b"content", b"string", b"val", b"data", b"with", b"plaintext"];
     let ends = |ending: &[u8]| word.len() >= ending.len() && word[word.len() - ending.len()..].eq_ignore_ascii_case(ending);
     ends(b"value") || WORDS.iter().any(|one| word.eq_ignore_ascii_case(one))
 }

@@ -34,8 +34,9 @@ enum Place {
     Next,
 }
 
-const FORMS: [(&str, Place); 43] = [
+const FORMS: [(&str, Place); 44] = [
     ("identified by", Place::Quoted),
+    ("convertto-securestring", Place::Quoted),
     ("sshpass", Place::Flag(&["-p"], false)),
     ("curl ", Place::UserFlag(&["-u", "--user", "-U", "--proxy-user"], b':')),
     ("mysql ", Place::Flag(&["-p"], true)),
@@ -103,7 +104,7 @@ pub(super) fn find(text: Text<'_>, hit: Range<usize>) -> Option<Range<usize>> {
             .find(|value| is_password(buf, value))?,
         Place::Quoted => {
             let mut reader = Reader::new(buf, hit.end, LINE_MAX);
-            for word in [&b"values"[..], b"password"] {
+            for word in [&b"values"[..], b"password", b"-string"] {
                 reader.skip(blank);
                 reader.eat(word);
             }

@@ -25,10 +25,11 @@ pub(crate) enum Written {
 pub(crate) fn is_secret(bytes: &[u8], name: &[u8], kind: Kind, written: Written) -> bool {
     let least = match (kind, written) {
         (Kind::Password, Written::Quoted | Written::Element) => 5,
-        (Kind::Password, Written::Bare) => 6,
+        (Kind::Password, Written::Bare) => 5,
         (Kind::Password, Written::Loose) => 8,
-        (Kind::Vague, Written::Quoted | Written::Element) => 10,
+        (Kind::Vague, Written::Quoted | Written::Element) => 8,
         (Kind::Token, Written::Quoted | Written::Element) => 8,
+        (Kind::Token, Written::Bare) => 10,
         (Kind::Token | Kind::Vague, _) => 14,
     };
     if bytes.len() < least || bytes.len() > VALUE_MAX {
@@ -121,6 +122,15 @@ fn is_sequence(bytes: &[u8]) -> bool {
     for step in [1, 0] {
         for run in bytes.chunk_by(|a, b| a.wrapping_add(step) == *b && a.is_ascii_alphanumeric()) {
             covered += if run.len() >= 3 { run.len() } else { 0 };
+        }
+    }
+    // `000102030405…`, `00112233…`: the same step from each byte to the next.
+    if noise::is_hex(bytes) && bytes.len() >= 16 && bytes.len() % 2 == 0 {
+        let values: Vec<u8> = bytes.chunks(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+        let step = values[1].wrapping_sub(values[0]);
+        let same = values.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) == step).count();
+        if same * 4 >= (values.len() - 1) * 3 {
+            return true;
         }
     }
     let counted = bytes.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
@@ -396,6 +406,9 @@ fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
                     b'_' | b'-' | b'.' | b'/' | b':' | b'$' | b' ' | b',' | b'!' | b'?' | b'#' | b'*' | b';' | b'>' | b'<' | b'='
                 )
         });
+    if words_only && makeup.letters() >= 6 && makeup.symbol <= 1 && makeup.letters() < 9 && noise::is_odd(bytes) {
+        return makeup.upper != 1 || !bytes[0].is_ascii_uppercase() || makeup.symbol > 0;
+    }
     if words_only {
         // `gfhjkmqx` was chosen to be hard to guess; `summer` reads like any word of a program.
         // One word with a capital is a label, in whatever language.
@@ -420,12 +433,13 @@ fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
     // `oauth2client`, `port-1`; but no word has a digit inside: `ra2awfmy`.
     let inside =
         makeup.symbol == 0 && bytes.len() >= 8 && digit_edges(bytes) == 2 && noise::surprise(bytes).is_none_or(|surprise| surprise >= 4.4);
-    if is_identifier(bytes) && makeup.digit < 2 && makeup.classes() < 3 && !inside {
+    let odd = bytes.len() >= 6 && makeup.digit > 0 && noise::is_odd(bytes);
+    if is_identifier(bytes) && makeup.digit < 2 && makeup.classes() < 3 && !inside && !odd {
         return false;
     }
     // `test1`, `foo123`, `password!`: short, and one class with a tail.
     let enough = if bytes.len() < 8 { 3 } else { 2 };
-    let short_mix = bytes.len() >= 6 && makeup.digit > 0 && makeup.letters() > 0 && is_short_mix(bytes);
+    let short_mix = odd || bytes.len() >= 6 && makeup.digit > 0 && makeup.letters() > 0 && is_short_mix(bytes);
     (makeup.classes() >= enough || short_mix)
         && noise::distinct(bytes) >= 4
         && noise::entropy(bytes) >= 2.0
@@ -503,8 +517,10 @@ fn is_token(bytes: &[u8], makeup: Makeup) -> bool {
     if makeup.digit < 3 && digit_edges(bytes) < 3 && noise::reads_like_words(bytes) {
         return false;
     }
+    // Short ones must alternate, or have no word in them.
+    let odd = bytes.len() < 20 && makeup.digit > 0 && digit_edges(bytes) >= 1 && noise::is_odd(bytes);
     let longest_word = bytes.split(|byte| !byte.is_ascii_alphanumeric()).map(<[u8]>::len).max().unwrap_or(0);
-    if longest_word < 10 && bytes.len() < 40 && noise::surprise(bytes).is_none_or(|surprise| surprise < 4.8) {
+    if !odd && (longest_word < 10 || bytes.len() < 10) && bytes.len() < 40 && noise::surprise(bytes).is_none_or(|surprise| surprise < 4.8) {
         return false;
     }
     if makeup.digit == 0 {
@@ -521,8 +537,63 @@ fn is_token(bytes: &[u8], makeup: Makeup) -> bool {
     } else {
         3.3
     };
-    if bytes.len() < 14 && digit_edges(bytes) < 3 && (bytes.len() < 10 || makeup.classes() < 3 || digit_edges(bytes) < 2) {
+    if bytes.len() < 14 && !odd && digit_edges(bytes) < 3 && (bytes.len() < 10 || makeup.classes() < 3 || digit_edges(bytes) < 2) {
         return false;
     }
     entropy >= floor && noise::surprise(bytes).is_none_or(|surprise| surprise >= 4.2 || digit_edges(bytes) * 6 >= bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(value: &str, kind: Kind, written: Written) -> bool {
+        is_secret(value.as_bytes(), b"name", kind, written)
+    }
+
+    #[test]
+    fn passwords_of_people() {
+        for value in [
+            concat!("Summer", "2024!"),
+            concat!("p@ssw0rd-", "prod-77"),
+            concat!("orange-", "banana-42"),
+            concat!("knight.", "castle_17"),
+            concat!("zk", "wdjq5"),
+            concat!("vjkq", "zmwx"),
+            concat!("8301", "94"),
+        ] {
+            assert!(passes(value, Kind::Password, Written::Quoted), "{value}");
+        }
+        for value in [
+            "summer",
+            "passwordField",
+            "Wachtwoord",
+            "Contrasena",
+            "spring.datasource.password",
+            "utf-8",
+            "HTTP200ALIASES",
+            "test1",
+            "20240131",
+            "user@acme.io",
+            "/run/secrets/db1",
+            "app/models/user2",
+            "C:\\keys\\db1",
+            "$DB_PASSWORD1",
+            "%s:%s",
+            "1234-5678-abcd",
+            "Bitte-Eingeben",
+        ] {
+            assert!(!passes(value, Kind::Password, Written::Quoted), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_more_loosely_held_the_more_random() {
+        let (hex, word) = (concat!("9f3ac0d17be24", "85fa6c1d0e3b7294f18"), concat!("orange", "2041x"));
+        assert!(passes(hex, Kind::Token, Written::Loose) && passes(hex, Kind::Password, Written::Bare));
+        assert!(!passes("000102030405060708090a0b0c0d0e0f", Kind::Token, Written::Quoted));
+        assert!(passes(word, Kind::Password, Written::Quoted) && !passes(word, Kind::Token, Written::Loose));
+        assert!(!passes("my-service-account-2", Kind::Token, Written::Quoted));
+        assert!(!is_secret(hex.as_bytes(), b"key", Kind::Vague, Written::Quoted), "the key of a map");
+    }
 }
