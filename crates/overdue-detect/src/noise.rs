@@ -125,7 +125,21 @@ pub(crate) fn contains_ignoring_case(bytes: &[u8], needle: &[u8]) -> bool {
 
 /// The passwords of tutorials and default set-ups. Whoever uses one in earnest has a problem that rotation does not solve.
 pub(crate) fn is_stock_password(bytes: &[u8]) -> bool {
-    const STOCK: [&str; 62] = [
+    const STOCK: [&str; 76] = [
+        "pgsql",
+        "psql",
+        "nginx",
+        "mysqlpwd",
+        "xyzzy",
+        "plugh",
+        "abc123",
+        "abcd1234",
+        "qwerty123",
+        "1q2w3e4r",
+        "pass1234",
+        "user123",
+        "test12345",
+        "foobar123",
         "admin",
         "admin123",
         "administrator",
@@ -205,7 +219,7 @@ pub(crate) fn is_hex(bytes: &[u8]) -> bool {
 
 /// Something of a template that will be replaced: `${X}`, `{{ x }}`, `<token>`, `%s`, `$(cmd)`, `#{x}`, `@x@`, `__X__`, `***`, `...`.
 pub(crate) fn has_template(bytes: &[u8]) -> bool {
-    const MARKS: [&[u8]; 19] = [
+    const MARKS: [&[u8]; 16] = [
         b"${",
         b"{{",
         b"}}",
@@ -214,9 +228,6 @@ pub(crate) fn has_template(bytes: &[u8]) -> bool {
         b"$(",
         b"#{",
         b"%(",
-        b"%s",
-        b"%d",
-        b"%v",
         b"@@",
         b"***",
         b"...",
@@ -227,7 +238,7 @@ pub(crate) fn has_template(bytes: &[u8]) -> bool {
         b"\xe2\x80\xa2",
     ];
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return true };
-    first == b'$'
+    (first == b'$' && is_variable(&bytes[1..]))
         || (first == b'<' && last == b'>')
         || (first == b'{' && last == b'}')
         || (first == b'[' && last == b']')
@@ -236,12 +247,37 @@ pub(crate) fn has_template(bytes: &[u8]) -> bool {
         || (first == b'%' && last == b'%')
         || (bytes.starts_with(b"__") && bytes.ends_with(b"__"))
         || MARKS.iter().any(|mark| memchr::memmem::find(bytes, mark).is_some())
+        || has_format(bytes)
+}
+
+/// What may follow a `$`: a name, perhaps of a member, or nothing. `$9#?B` is no variable of any language.
+fn is_variable(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'.' | b':' | b'-' | b'>' | b'[' | b']' | b'{' | b'}' | b'(' | b')' | b'\'' | b'"' | b'/')
+    })
+}
+
+/// `%s`, `%d`, `%v` with no letter or digit after it.
+fn has_format(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', bytes).any(|at| {
+        matches!(bytes.get(at + 1), Some(b's' | b'd' | b'v')) && bytes.get(at + 2).is_none_or(|byte| !byte.is_ascii_alphanumeric())
+    })
 }
 
 /// Mean surprise of its letter pairs, in bits, against English words and identifiers; `None` for fewer than six pairs.
 ///
 /// Half of all words are below 3.5 and 99 in 100 below 4.6; of twelve random letters, 95 in 100 are above 4.6.
 pub(crate) fn surprise(bytes: &[u8]) -> Option<f32> {
+    surprise_of(bytes, 6)
+}
+
+/// Whether its few letters are no part of any word: `zkwdjq5`. Asks for more surprise than a longer text would need.
+pub(crate) fn is_odd(bytes: &[u8]) -> bool {
+    surprise_of(bytes, 3).is_some_and(|surprise| surprise >= 5.0)
+}
+
+fn surprise_of(bytes: &[u8], pairs_min: u32) -> Option<f32> {
     let (mut sum, mut pairs) = (0u32, 0u32);
     for pair in bytes.windows(2) {
         let (a, b) = (pair[0], pair[1]);
@@ -251,7 +287,7 @@ pub(crate) fn surprise(bytes: &[u8]) -> Option<f32> {
             pairs += 1;
         }
     }
-    (pairs >= 6).then(|| sum as f32 / pairs as f32)
+    (pairs >= pairs_min).then(|| sum as f32 / pairs as f32)
 }
 
 /// Whether it reads like words run together. Too short to tell counts as words.

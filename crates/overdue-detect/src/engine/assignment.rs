@@ -1,306 +1,103 @@
 //! Assignments: a name that says secret, and a value that looks like one.
 //!
-//! The noisiest rule there is, so it is written by hand: it starts at the word (`password`, `token`, `api_key` …), reads the
-//! whole name round it, what stands between name and value, and the value; and it asks of each whether this is how people
-//! write a secret down. Names of other things (`token_type`, `password_hash`, `secretName`), expressions, placeholders,
-//! words, paths, ids and digests are turned away.
+//! The noisiest rule there is, so it is written by hand: it starts at the word (`password`, `token`, `key` …), reads the
+//! whole name round it ([`name`]), looks for the value that belongs to it, and asks whether this is how people write a
+//! secret down ([`value`]). The ways a value belongs to a name, firmest first:
+//!
+//! - it is assigned: `name = "value"`, `"name": value`, `<name>value</name>`, `set_name("value")`, `--name value`;
+//! - both are the members of a pair: `name: NAME` and `value: …`, in either order, on one line or on two;
+//! - it is spoken of: `using the api key …`, `token is …`. Such a value must show by itself that it is random.
 
 use std::ops::Range;
 
 use super::found::Match;
+use super::name::{self, Kind, NAME_MAX, is_name_byte, name_round};
 use super::prefilter::Hit;
-use super::{Syntax, Text};
-use crate::noise::{self, Makeup};
+use super::value::{VALUE_MAX, Written, is_secret};
+use super::{Syntax, Text, command};
 
-/// The longest name, and the longest value.
-const NAME_MAX: usize = 80;
-const VALUE_MAX: usize = 512;
+/// How far from a name the value of its pair may begin.
+const PAIR_REACH: usize = 240;
+/// How far from a name a value that is only spoken of may begin, and how many words may stand between.
+const PROSE_REACH: usize = 80;
+const PROSE_WORDS_MAX: usize = 5;
 
 /// The value that the word at `hit` names.
 pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
     let buf = text.buf;
-    let name = name_round(buf, hit);
-    let kind = kind_of(buf, hit, &name)?;
-    let (value, written) = value_after(text, &name)?;
-    is_secret(buf, &value, kind, written, &name).then(|| Match::of(value))
-}
-
-/// What a name promises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Chosen by a person, perhaps.
-    Password,
-    /// Made by a machine.
-    Token,
-}
-
-/// How the value is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Written {
-    Quoted,
-    /// Between `>` and `<`.
-    Element,
-    Bare,
-}
-
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$')
-}
-
-fn name_round(buf: &[u8], hit: Hit) -> Range<usize> {
-    let floor = hit.start.saturating_sub(NAME_MAX);
-    let ceiling = (hit.end + NAME_MAX).min(buf.len());
-    let mut start = hit.start;
-    while start > floor && is_name_byte(buf[start - 1]) {
-        start -= 1;
-    }
-    let mut end = hit.end;
-    while end < ceiling && is_name_byte(buf[end]) {
-        end += 1;
-    }
-    // A dot or a hyphen at the end belongs to the sentence.
-    while end > hit.end && matches!(buf[end - 1], b'.' | b'-') {
-        end -= 1;
-    }
-    start..end
-}
-
-/// Words after the keyword that make it the name of something else.
-const OTHER_AFTER: [&str; 96] = [
-    "name",
-    "names",
-    "field",
-    "fields",
-    "url",
-    "uri",
-    "type",
-    "types",
-    "count",
-    "counts",
-    "len",
-    "length",
-    "policy",
-    "policies",
-    "hash",
-    "hashed",
-    "hasher",
-    "hashes",
-    "reset",
-    "expiry",
-    "expires",
-    "expire",
-    "expiration",
-    "ttl",
-    "path",
-    "file",
-    "files",
-    "filename",
-    "dir",
-    "id",
-    "ids",
-    "ref",
-    "arn",
-    "label",
-    "text",
-    "hint",
-    "placeholder",
-    "prompt",
-    "error",
-    "errors",
-    "message",
-    "msg",
-    "title",
-    "input",
-    "form",
-    "regex",
-    "pattern",
-    "format",
-    "prefix",
-    "suffix",
-    "header",
-    "headers",
-    "param",
-    "params",
-    "endpoint",
-    "provider",
-    "manager",
-    "store",
-    "storage",
-    "service",
-    "class",
-    "generator",
-    "validator",
-    "encoder",
-    "handler",
-    "callback",
-    "index",
-    "position",
-    "offset",
-    "size",
-    "max",
-    "min",
-    "limit",
-    "usage",
-    "version",
-    "status",
-    "state",
-    "enabled",
-    "required",
-    "column",
-    "attr",
-    "attribute",
-    "property",
-    "env",
-    "cache",
-    "bucket",
-    "scope",
-    "scopes",
-    "scheme",
-    "algorithm",
-    "method",
-    "mode",
-    "kind",
-    "source",
-    "digest",
-    "strength",
-];
-
-/// Words before the keyword that do the same.
-const OTHER_BEFORE: [&str; 40] = [
-    "next",
-    "page",
-    "continuation",
-    "continue",
-    "sync",
-    "cancel",
-    "cancellation",
-    "csrf",
-    "xsrf",
-    "reset",
-    "forgot",
-    "forgotten",
-    "change",
-    "changed",
-    "invalid",
-    "missing",
-    "wrong",
-    "bad",
-    "public",
-    "min",
-    "max",
-    "num",
-    "is",
-    "has",
-    "no",
-    "parse",
-    "lex",
-    "syntax",
-    "current",
-    "end",
-    "start",
-    "eof",
-    "comma",
-    "unexpected",
-    "expected",
-    "pagination",
-    "resume",
-    "cursor",
-    "get",
-    "idempotency",
-];
-
-fn kind_of(buf: &[u8], hit: Hit, name: &Range<usize>) -> Option<Kind> {
     let keyword = &buf[hit.start..hit.end];
-    let starts = |word: &[u8]| keyword.len() >= word.len() && keyword[..word.len()].eq_ignore_ascii_case(word);
-    let kind = if starts(b"pass") || starts(b"pwd") { Kind::Password } else { Kind::Token };
-    // The keyword is a word of the name, not a part of one: `compass`, `tokenizer`, `secretary`.
-    let before = &buf[name.start..hit.start];
-    let after = &buf[hit.end..name.end];
-    if let Some(&last) = before.last()
-        && last.is_ascii_alphabetic()
-    {
-        let camel = last.is_ascii_lowercase() && keyword[0].is_ascii_uppercase();
-        let shouted =
-            before.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count() <= 12 && !starts(b"pwd") && !starts(b"pass");
-        let database = ends_ignoring_case(
-            before,
-            &[b"db", b"pg", b"my", b"user", b"admin", b"root", b"mysql", b"sql", b"ldap", b"smtp", b"client", b"auth", b"the"],
-        );
-        if !camel && !shouted && !database {
-            return None;
-        }
+    if command::is_ours(keyword) {
+        return command::find(text, hit.start..hit.end).map(Match::of);
     }
-    let mut first_after = words(after);
-    if let Some(&first) = after.first()
-        && first.is_ascii_lowercase()
-        && keyword.last().is_some_and(u8::is_ascii_lowercase)
-    {
-        // `passwords`, `tokenize`, `secretly`: another word. (`passwordHash` begins a new one with a capital.)
+    // `pw=` is a keyword with what follows it, since `pw` alone is everywhere.
+    let word_end = hit.start + keyword.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(keyword.len());
+    let word_start = hit.start + keyword.iter().position(|&byte| byte.is_ascii_alphanumeric()).unwrap_or(0);
+    let name = name_round(buf, word_start..word_end.max(word_start + 1));
+    let kind = name::kind_of(buf, name.clone())?;
+    // `AWS::Connect::SecurityKey`, `password.encode(`: a path of types, a method of the value.
+    let method = buf.get(name.end) == Some(&b'(') && buf[word_end..name.end].contains(&b'.');
+    if method || buf[..name.start].ends_with(b"::") || buf[..name.start].ends_with(b"</") {
         return None;
     }
-    if first_after.any(|word| OTHER_AFTER.contains(&word.as_str())) {
-        return None;
-    }
-    if words(before).last().is_some_and(|word| OTHER_BEFORE.contains(&word.as_str())) {
-        return None;
-    }
-    Some(kind)
+    let fits = |(value, written): &(Range<usize>, Written)| {
+        // A bare `key` that a program assigns to is a key; in data it names whatever there is.
+        let between = &buf[name.end..value.start.max(name.end)];
+        let assigned = *written == Written::Quoted && text.syntax == Syntax::Code && between.trim_ascii_start().starts_with(b"=");
+        let kind = if kind == Kind::Vague && assigned && crate::noise::is_hex(&buf[value.clone()]) { Kind::Token } else { kind };
+        // In running text the name has more than one word.
+        let named = if *written == Written::Loose { name::whole_name(buf, &name) } else { name.clone() };
+        is_secret(&buf[value.clone()], &buf[named], kind, *written)
+            && !(*written == Written::Loose && text.syntax == Syntax::Code && is_expression(buf, value))
+    };
+    value_after(text, &name, kind)
+        .filter(fits)
+        .or_else(|| partner(text, &name).filter(fits))
+        .or_else(|| spoken(text, &name, kind).filter(fits))
+        .map(|(value, _)| Match::of(value))
 }
 
-fn ends_ignoring_case(text: &[u8], endings: &[&[u8]]) -> bool {
-    endings.iter().any(|ending| text.len() >= ending.len() && text[text.len() - ending.len()..].eq_ignore_ascii_case(ending))
-}
-
-/// The words of a name: parted by signs, or by a capital after a small letter. At most eight are looked at.
-fn words(name: &[u8]) -> impl Iterator<Item = String> {
-    let mut all = Vec::new();
-    let mut word = String::new();
-    let mut last = b'_';
-    for &byte in name {
-        let begins = byte.is_ascii_uppercase() && !last.is_ascii_uppercase();
-        if (!byte.is_ascii_alphabetic() || begins) && !word.is_empty() {
-            all.push(std::mem::take(&mut word));
-        }
-        if byte.is_ascii_alphabetic() {
-            word.push(char::from(byte.to_ascii_lowercase()));
-        }
-        last = byte;
-    }
-    if !word.is_empty() {
-        all.push(word);
-    }
-    all.into_iter().take(8)
+/// Whether a value in code that no quote marks off is a name or a number there: neither a comment nor a text holds it.
+fn is_expression(buf: &[u8], value: &Range<usize>) -> bool {
+    let before = &buf[value.start.saturating_sub(160)..value.start];
+    let line = before[memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)..].trim_ascii_start();
+    let directive = [&b"#define"[..], b"#if", b"#include", b"#pragma"].iter().any(|word| line.starts_with(word));
+    let comment = !directive && [&b"#"[..], b"//", b"/*", b"*", b"--", b";", b"'"].iter().any(|mark| line.starts_with(mark));
+    let in_text = [b'"', b'\'', b'`'].iter().any(|quote| memchr::memchr_iter(*quote, line).count() % 2 == 1);
+    !comment && !in_text
 }
 
 /// A place in the text that only moves forward and cannot leave it.
 #[derive(Clone, Copy)]
-struct Reader<'a> {
-    buf: &'a [u8],
-    at: usize,
-    end: usize,
+pub(super) struct Reader<'a> {
+    pub(super) buf: &'a [u8],
+    pub(super) at: usize,
+    pub(super) end: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn new(buf: &'a [u8], at: usize, reach: usize) -> Self {
+        Self { buf, at, end: (at + reach).min(buf.len()) }
+    }
+    pub(super) fn peek(&self) -> Option<u8> {
         (self.at < self.end).then(|| self.buf[self.at])
     }
-    fn rest(&self) -> &'a [u8] {
+    pub(super) fn rest(&self) -> &'a [u8] {
         &self.buf[self.at.min(self.end)..self.end]
     }
-    fn skip(&mut self, class: impl Fn(u8) -> bool) -> usize {
+    pub(super) fn skip(&mut self, class: impl Fn(u8) -> bool) -> usize {
         let from = self.at;
         while self.peek().is_some_and(&class) {
             self.at += 1;
         }
         self.at - from
     }
-    fn eat(&mut self, text: &[u8]) -> bool {
+    pub(super) fn eat(&mut self, text: &[u8]) -> bool {
         let there = self.rest().len() >= text.len() && self.rest()[..text.len()].eq_ignore_ascii_case(text);
         self.at += if there { text.len() } else { 0 };
         there
     }
     /// A quote with the backslashes that escape it, and how many those are.
-    fn quote(&mut self) -> Option<(u8, usize)> {
+    pub(super) fn quote(&mut self) -> Option<(u8, usize)> {
         let slashes = self.rest().iter().take_while(|&&byte| byte == b'\\').count();
         let quote = *self.rest().get(slashes)?;
         if !matches!(quote, b'"' | b'\'' | b'`') || slashes > 7 {
@@ -309,48 +106,82 @@ impl<'a> Reader<'a> {
         self.at += slashes + 1;
         Some((quote, slashes))
     }
+    /// Spaces, and at most one line's end among them, before a quote.
+    fn skip_to_quote(&mut self) {
+        let mut next = *self;
+        let mut ends = 0;
+        while let Some(byte) = next.peek() {
+            match byte {
+                b'\n' => ends += 1,
+                b' ' | b'\t' | b'\r' | b'(' => {}
+                // Visual Basic's and the shell's way to go on.
+                b'\\' | b'_' if matches!(next.buf.get(next.at + 1), Some(b'\n' | b'\r')) => {}
+                _ => break,
+            }
+            next.at += 1;
+        }
+        if ends == 1 && next.quote().is_some() {
+            next.at -= 1;
+            *self = next;
+        }
+    }
 }
 
-fn blank(byte: u8) -> bool {
+pub(super) fn blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-fn value_after(text: Text<'_>, name: &Range<usize>) -> Option<(Range<usize>, Written)> {
-    let mut reader = Reader { buf: text.buf, at: name.end, end: (name.end + 160 + VALUE_MAX).min(text.buf.len()) };
+/// The value that is assigned to the name.
+fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range<usize>, Written)> {
+    let mut reader = Reader::new(text.buf, name.end, 160 + VALUE_MAX);
     let name_quoted = reader.quote().is_some();
     reader.skip(|byte| matches!(byte, b']' | b')'));
-    // `name: DB_PASSWORD` and, on the same or the next line, `value: …`; `<add key="Password" value="…"/>`.
-    let mut pair = reader;
-    if pair.skip(|byte| byte.is_ascii_whitespace() || byte == b',') > 0 {
-        pair.quote();
-        let word = pair.at;
-        if pair.eat(b"defaultvalue") || pair.eat(b"value") || pair.eat(b"default") || pair.eat(b"content") {
-            pair.quote();
-            pair.skip(blank);
-            if matches!(pair.peek(), Some(b'=' | b':')) {
-                pair.at += 1;
-                pair.skip(blank);
-                // It is `value` that begins the statement.
-                return value_at(text, pair, b'=', &(word..word), true);
-            }
+    // `char key[] =`, `password[32] =`.
+    if reader.peek() == Some(b'[') {
+        let mut bounds = reader;
+        bounds.at += 1;
+        bounds.skip(is_name_byte);
+        if bounds.peek() == Some(b']') {
+            bounds.at += 1;
+            reader = bounds;
         }
     }
     let spaces = reader.skip(blank);
-    let mark = reader.at;
     let operator = match reader.rest() {
-        [b'=', b'>', ..] | [b':', b'=', ..] | [b'-', b'>', ..] => {
+        [b'=', b'>', ..] | [b':', b'=', ..] | [b'-', b'>', ..] | [b'?', b'=', ..] | [b'+', b'=', ..] => {
             reader.at += 2;
             b'='
         }
-        // Comparisons say nothing of a value, except that somebody compares with one; too many of those are tests.
+        [b'|', b'|', b'=', ..] => {
+            reader.at += 3;
+            b'='
+        }
+        [b':' | b'?' | b'.' | b'~', b':' | b'?' | b'=', ..] if operator_length(reader.rest()).is_some() => {
+            reader.at += operator_length(reader.rest())?;
+            b'='
+        }
+        // What a password is compared with is the password; a key is compared with the names of keys.
+        [b'=' | b'!', b'=', ..] if kind != Kind::Vague => {
+            reader.skip(|byte| matches!(byte, b'=' | b'!'));
+            b','
+        }
         [b'=', b'=', ..] | [b'!', ..] | [b'<', ..] | [b':', b':', ..] => return None,
-        [b'|', b'|', ..] | [b'?', b'?', ..] => {
+        [b'|', b'|', ..] | [b'?', b'?', ..] | [b'?', b':', ..] => {
             reader.at += 2;
             b','
         }
         [b'o', b'r', b' ', ..] if spaces > 0 => {
             reader.at += 3;
             b','
+        }
+        [b'A' | b'a', b's' | b'S', b' ', ..] if spaces > 0 => {
+            // `Dim password As String = "…"`.
+            reader.skip(|byte| blank(byte) || is_name_byte(byte));
+            if reader.peek() != Some(b'=') {
+                return None;
+            }
+            reader.at += 1;
+            b'='
         }
         [sign @ (b'=' | b':' | b'>' | b'('), ..] => {
             reader.at += 1;
@@ -360,15 +191,28 @@ fn value_after(text: Text<'_>, name: &Range<usize>) -> Option<(Range<usize>, Wri
             reader.at += 1;
             b','
         }
-        _ if spaces > 0 && text.buf[name.start..].starts_with(b"--") => b' ',
+        _ if spaces > 0 && text.buf[name.start..].starts_with(b"-") => b' ',
+        // `var Password string = "…"`: a type stands between.
+        _ if spaces > 0 && typed(reader).is_some() => {
+            reader = typed(reader)?;
+            b'='
+        }
+        _ if spaces > 0 && is_defined(text.buf, name.start) => b'd',
+        _ if spaces > 0
+            && begins_line(text.buf, name.start)
+            && (text.syntax == Syntax::Config || matches!(reader.peek(), Some(b'"' | b'\''))) =>
+        {
+            b'c'
+        }
         _ => return None,
     };
-    debug_assert!(reader.at >= mark);
     // `password: str = "…"`: the type is no value.
     if operator == b':' {
         let mut typed = reader;
         typed.skip(|byte| {
-            blank(byte) || byte.is_ascii_alphanumeric() || matches!(byte, b'&' | b'_' | b'.' | b'?' | b'|' | b'[' | b']' | b'<' | b'>')
+            blank(byte)
+                || byte.is_ascii_alphanumeric()
+                || matches!(byte, b'&' | b'_' | b'.' | b'?' | b'|' | b'[' | b']' | b'<' | b'>' | b'\'')
         });
         if typed.at > reader.at && typed.at - reader.at < 40 && typed.peek() == Some(b'=') && typed.buf.get(typed.at + 1) == Some(&b' ') {
             typed.at += 1;
@@ -378,16 +222,98 @@ fn value_after(text: Text<'_>, name: &Range<usize>) -> Option<(Range<usize>, Wri
         }
     }
     let gap = reader.skip(blank);
-    if operator == b':' && gap == 0 && !name_quoted {
+    if matches!(operator, b'=' | b':' | b'(') {
+        reader.skip_to_quote();
+    }
+    if operator == b':' && gap == 0 && text.buf[..name.start].ends_with(b"${") {
+        return in_braces(reader);
+    }
+    if operator == b':' && gap == 0 && !name_quoted && !in_query(text.buf, name.start) {
         // `a:b` is a value only in quotes: bare, it is a path, a pair of ports, a label.
         let mut quoted = reader;
         quoted.quote()?;
     }
-    value_at(text, reader, operator, name, name_quoted)
+    if operator == b'(' {
+        if kind == Kind::Vague && ends_in_bare_key(&text.buf[name.clone()]) {
+            // `.key("…")`: of a map, of an object's path.
+            return None;
+        }
+        skip_arguments(&mut reader);
+    }
+    let (value, written) = value_at(text, reader, operator, name, name_quoted)?;
+    // A name and a value with nothing but a space between them are any two words.
+    let loose = operator == b'c' && written == Written::Bare;
+    Some((value, if loose { Written::Loose } else { written }))
+}
+
+/// `.=`, `::=`, `??=`, `?:=`, `~=`: how long an assignment with something before its `=` is.
+fn operator_length(rest: &[u8]) -> Option<usize> {
+    let signs = rest.iter().take(4).take_while(|byte| matches!(byte, b':' | b'?' | b'.' | b'~')).count();
+    (signs > 0 && rest.get(signs) == Some(&b'=') && rest.get(signs + 1) != Some(&b'=')).then_some(signs + 1)
+}
+
+/// `${PASSWORD:-…}`, `${db.password:…}`: what is taken when the variable is not set, up to the brace.
+fn in_braces(mut reader: Reader<'_>) -> Option<(Range<usize>, Written)> {
+    reader.skip(|byte| matches!(byte, b'-' | b'='));
+    let start = reader.at;
+    reader.skip(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'}' | b'"' | b'\'' | b'$'));
+    (reader.peek() == Some(b'}') && reader.at > start).then_some((start..reader.at, Written::Bare))
+}
+
+/// After a type and `=`, if a quote follows those.
+fn typed(mut reader: Reader<'_>) -> Option<Reader<'_>> {
+    let from = reader.at;
+    reader.skip(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'*' | b'[' | b']' | b'.'));
+    let length = reader.at - from;
+    let spaces = reader.skip(blank);
+    if !(2..40).contains(&length) || spaces == 0 || reader.peek() != Some(b'=') {
+        return None;
+    }
+    reader.at += 1;
+    let after = reader;
+    reader.skip(|byte| blank(byte) || byte == b'@');
+    reader.quote()?;
+    Some(after)
+}
+
+/// `set_password(user, "…")`: steps over arguments that are names, if a quote follows them.
+fn skip_arguments(reader: &mut Reader<'_>) {
+    let mut next = *reader;
+    for _ in 0..2 {
+        if next.skip(is_name_byte) == 0 || next.peek() != Some(b',') {
+            return;
+        }
+        next.at += 1;
+        next.skip(blank);
+        let mut quoted = next;
+        if quoted.quote().is_some() {
+            *reader = next;
+            return;
+        }
+    }
+}
+
+/// `key`, `item.key`: of what, nobody says.
+fn ends_in_bare_key(name: &[u8]) -> bool {
+    name.rsplit(|byte| !byte.is_ascii_alphanumeric())
+        .next()
+        .is_some_and(|last| last.eq_ignore_ascii_case(b"key") || last.eq_ignore_ascii_case(b"keys"))
+}
+
+/// `#define NAME`, `ENV NAME`, `ARG NAME`: a value follows after a space.
+fn is_defined(buf: &[u8], start: usize) -> bool {
+    const LEADS: [&[u8]; 6] = [b"#define ", b"define ", b"ENV ", b"ARG ", b"setenv ", b"%define "];
+    LEADS.iter().any(|lead| buf[..start].ends_with(lead))
+}
+
+fn begins_line(buf: &[u8], start: usize) -> bool {
+    let before = &buf[start.saturating_sub(40)..start];
+    let blanks = before.iter().rev().take_while(|&&byte| blank(byte)).count();
+    before.len() == blanks || matches!(before[before.len() - blanks - 1], b'\n' | b'\r')
 }
 
 /// Functions that wrap a literal and leave it what it is.
-const WRAPPERS: [&[u8]; 16] = [
+const WRAPPERS: [&[u8]; 21] = [
     b"String::from(",
     b"Some(",
     b"SecretString::new(",
@@ -404,19 +330,49 @@ const WRAPPERS: [&[u8]; 16] = [
     b"atob(",
     b"std::string(",
     b"Secret(",
+    b"TEXT(",
+    b"_T(",
+    b"!str ",
+    b"!!str ",
+    b"<![CDATA[",
 ];
 
-fn value_at(
+/// Steps over a function that only turns a literal into bytes: `bytes.fromhex("…")`, `Convert.FromBase64String("…")`.
+fn skip_decoder(reader: &mut Reader<'_>) {
+    let mut next = *reader;
+    let start = next.at;
+    next.skip(is_name_byte);
+    let callee = &next.buf[start..next.at];
+    if callee.is_empty() || callee.len() > 40 || next.peek() != Some(b'(') {
+        return;
+    }
+    let decodes = [&b"hex"[..], b"base64", b"b64", b"bytes", b"decode"];
+    if decodes.iter().any(|word| crate::noise::contains_ignoring_case(callee, word)) {
+        next.at += 1;
+        let mut quoted = next;
+        if quoted.quote().is_some() {
+            *reader = next;
+        }
+    }
+}
+
+/// The value that stands at the reader's place.
+pub(super) fn value_at(
     text: Text<'_>,
     mut reader: Reader<'_>,
     operator: u8,
     name: &Range<usize>,
     name_quoted: bool,
 ) -> Option<(Range<usize>, Written)> {
-    for wrapper in WRAPPERS {
-        if reader.eat(wrapper) {
-            break;
-        }
+    if !WRAPPERS.iter().any(|wrapper| reader.eat(wrapper)) {
+        skip_decoder(&mut reader);
+    }
+    // `password = os.environ.get("X") or "…"`, `process.env.X || "…"`: the value is what it falls back to.
+    let mut variable = reader;
+    variable.quote();
+    if variable.eat(b"${") && variable.skip(|byte| is_name_byte(byte)) > 0 && variable.peek() == Some(b':') {
+        variable.at += 1;
+        return in_braces(variable);
     }
     let mut literal = reader;
     if matches!(literal.peek(), Some(b'b' | b'r' | b'u' | b'f' | b'B' | b'R' | b'U' | b'F' | b'L' | b'@' | b'$'))
@@ -427,35 +383,36 @@ fn value_at(
         }
         literal.at += 1;
     }
-    if let Some((quote, slashes)) = literal.quote() {
-        skip_scheme(&mut literal);
-        let start = literal.at;
-        let rest = literal.rest();
-        let length = rest.iter().position(|&byte| byte == quote || byte == b'\n' || byte == b'\r')?;
-        if rest[length] != quote {
-            return None;
-        }
-        let end = start + length;
-        // The closing quote is escaped like the opening one.
-        let escapes = text.buf[start..end].iter().rev().take_while(|&&byte| byte == b'\\').count();
-        return (escapes == slashes).then(|| (start..end - slashes, Written::Quoted));
+    if let Some(value) = quoted_at(&mut literal) {
+        return Some((value, Written::Quoted));
+    }
+    if literal.at != reader.at && literal.peek().is_some_and(|byte| matches!(byte, b'"' | b'\'' | b'`')) {
+        return None;
     }
     skip_scheme(&mut reader);
     if operator == b'>' {
+        reader.skip(|byte| byte.is_ascii_whitespace());
+        reader.eat(b"<![CDATA[");
         let start = reader.at;
-        let length = reader.rest().iter().position(|&byte| byte == b'<' || byte == b'\n')?;
-        return (reader.rest()[length] == b'<' && reader.rest().get(length + 1) == Some(&b'/'))
-            .then(|| (start..start + length, Written::Element));
+        let length = reader.rest().iter().position(|&byte| matches!(byte, b'<' | b'\n' | b']'))?;
+        let closes = matches!(reader.rest()[length..].trim_ascii_start(), [b'<', b'/', ..] | [b']', b']', ..]);
+        let value = reader.rest()[..length].trim_ascii_end();
+        return closes.then(|| (start..start + value.len(), Written::Element));
     }
-    if matches!(operator, b',' | b'(') || text.syntax == Syntax::Code || (name_quoted && operator != b'=') {
+    if matches!(reader.peek(), Some(b'"' | b'\'' | b'`')) || matches!(operator, b',' | b'(') {
         return None;
     }
     let start = reader.at;
     let rest = reader.rest();
-    let in_query = name.start > 0 && matches!(text.buf[name.start - 1], b'?' | b'&');
+    if operator == b'd' && text.buf[..name.start].ends_with(b"define ") {
+        // What a macro stands for is an expression.
+        return None;
+    }
+    let query = in_query(text.buf, name.start);
     let length = (0..rest.len())
         .find(|&at| match rest[at] {
-            b'&' => in_query || ends_part(&rest[at + 1..]),
+            b'&' => query || ends_part(&rest[at + 1..]),
+            b',' => ends_part(&rest[at + 1..]),
             byte => byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\'),
         })
         .unwrap_or(rest.len());
@@ -463,10 +420,62 @@ fn value_at(
     while end > start && matches!(text.buf[end - 1], b',' | b';' | b')' | b']' | b'}') {
         end -= 1;
     }
-    (begins_statement(text.buf, name.start, operator) && statement_ends(text.buf, start + length)).then_some((start..end, Written::Bare))
+    // `Server=…;Password=…;`: the semicolon ends it.
+    if connects(text.buf, name.start) {
+        let cut = memchr::memchr(b';', &text.buf[start..start + length]).unwrap_or(length);
+        return (operator == b'=').then_some((start..start + cut, Written::Bare));
+    }
+    let firm = query
+        || text.buf[name.start..].starts_with(b"--") && operator == b'='
+        || text.syntax != Syntax::Code
+            && (!name_quoted || operator == b'=')
+            && begins_statement(text.buf, name.start, operator)
+            && statement_ends(text.buf, start + length);
+    Some((start..end, if firm { Written::Bare } else { Written::Loose }))
 }
 
-/// Whether an `&` before this ends a part of a query or a command, rather than being a character of a password.
+/// What stands between the quotes that open here.
+pub(super) fn quoted_at(reader: &mut Reader<'_>) -> Option<Range<usize>> {
+    let (quote, slashes) = reader.quote()?;
+    // `"\"…\""`: quotes that are a part of what is quoted, in text that becomes code.
+    let mut inner = *reader;
+    if slashes == 0 && inner.quote().is_some_and(|(_, slashes)| slashes == 1) {
+        return quoted_at(reader);
+    }
+    skip_scheme(reader);
+    let start = reader.at;
+    let rest = reader.rest();
+    // A quote behind a single backslash is a character of the value, where the opening one has none.
+    let closes = |at: usize| rest[at] == quote && (slashes > 0 || at == 0 || rest[at - 1] != b'\\' || at > 1 && rest[at - 2] == b'\\');
+    let length = (0..rest.len()).find(|&at| closes(at) || matches!(rest[at], b'\n' | b'\r'))?;
+    if rest[length] != quote {
+        return None;
+    }
+    let end = start + length;
+    if slashes == 0 {
+        reader.at = end + 1;
+        return Some(start..end);
+    }
+    // The closing quote is escaped like the opening one.
+    let escapes = reader.buf[start..end].iter().rev().take_while(|&&byte| byte == b'\\').count();
+    reader.at = end + 1;
+    (escapes == slashes).then(|| start..end - slashes)
+}
+
+fn in_query(buf: &[u8], start: usize) -> bool {
+    start > 0 && (matches!(buf[start - 1], b'?' | b'&') || buf[..start].ends_with(b"&amp;"))
+}
+
+/// Whether a name is a part of a connection string: parts with `;` between them, one of which says where to.
+fn connects(buf: &[u8], start: usize) -> bool {
+    const WHERE: [&[u8]; 8] = [b"dbname=", b"server=", b"data source=", b"host=", b"user id=", b"uid=", b"database=", b"initial catalog="];
+    let before = &buf[start.saturating_sub(240)..start];
+    let line = &before[memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)..];
+    let parted = line.trim_ascii_end().ends_with(b";") || line.ends_with(b" ") && crate::noise::contains_ignoring_case(line, b"user=");
+    parted && WHERE.iter().any(|word| crate::noise::contains_ignoring_case(line, word))
+}
+
+/// Whether an `&` or a `,` before this ends a part of a query or a command, rather than being a character of a password.
 fn ends_part(after: &[u8]) -> bool {
     let name = after.iter().take_while(|&&byte| is_name_byte(byte)).count();
     after.first() == Some(&b'&') || (name > 0 && after.get(name) == Some(&b'='))
@@ -483,14 +492,15 @@ fn skip_scheme(reader: &mut Reader<'_>) {
 
 /// Whether a bare value may follow this name: the name begins a line, a command-line flag or a part of a query.
 fn begins_statement(buf: &[u8], start: usize, operator: u8) -> bool {
-    if operator == b' ' || buf[start..].starts_with(b"--") {
+    if matches!(operator, b' ' | b'd') || buf[start..].starts_with(b"--") {
         return true;
     }
     let line = &buf[start.saturating_sub(120)..start];
     let line = &line[memchr::memrchr2(b'\n', b'\r', line).map_or(0, |at| at + 1)..];
     let line = line.trim_ascii();
     let line = line.strip_suffix(b"\"").or_else(|| line.strip_suffix(b"'")).unwrap_or(line).trim_ascii_end();
-    const LEADS: [&[u8]; 11] = [b"export", b"set", b"env", b"-e", b"arg", b"-", b"?", b"&", b";", b"setx", b"--env"];
+    const LEADS: [&[u8]; 14] =
+        [b"export", b"set", b"env", b"-e", b"arg", b"-", b"?", b"&", b";", b"setx", b"--env", b"-p", b"--set", b"--build-arg"];
     line.is_empty()
         || LEADS.iter().any(|lead| line.len() >= lead.len() && line[line.len() - lead.len()..].eq_ignore_ascii_case(lead))
         || line.ends_with(b"-D")
@@ -501,211 +511,209 @@ fn statement_ends(buf: &[u8], end: usize) -> bool {
     let rest = &buf[end..(end + 80).min(buf.len())];
     let rest = &rest[..memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())];
     match rest.trim_ascii_start() {
-        [] | [b'#' | b';' | b'&' | b'\\' | b'<' | b'"' | b'\'' | b'`' | b'|', ..] | [b'/', b'/', ..] => true,
+        [] | [b'#' | b';' | b'&' | b'\\' | b'<' | b'"' | b'\'' | b'`' | b'|' | b',', ..] | [b'/', b'/', ..] => true,
         // Another assignment or flag: a command line, a log line of pairs.
         more => more.starts_with(b"-") || more.iter().take_while(|byte| !byte.is_ascii_whitespace()).any(|&byte| byte == b'='),
     }
 }
 
-fn is_secret(buf: &[u8], value: &Range<usize>, kind: Kind, written: Written, name: &Range<usize>) -> bool {
-    let bytes = &buf[value.clone()];
-    let least = match (kind, written) {
-        (Kind::Password, Written::Quoted | Written::Element) => 6,
-        (Kind::Password, Written::Bare) => 7,
-        (Kind::Token, _) => 14,
+fn is_name_of_name(word: &[u8]) -> bool {
+    let ends = |ending: &[u8]| word.len() >= ending.len() && word[word.len() - ending.len()..].eq_ignore_ascii_case(ending);
+    ends(b"name") || ends(b"key") || ends(b"id") && word.len() == 2 || ends(b"property") || ends(b"field") || ends(b"variable")
+}
+
+fn is_name_of_value(word: &[u8]) -> bool {
+    const WORDS: [&[u8]; 7] = [b"default", b"content", b"string", b"val", b"data", b"with", b"plaintext"];
+    let ends = |ending: &[u8]| word.len() >= ending.len() && word[word.len() - ending.len()..].eq_ignore_ascii_case(ending);
+    ends(b"value") || WORDS.iter().any(|one| word.eq_ignore_ascii_case(one))
+}
+
+/// The value of a pair that stands before its name, in which the keyword at `hit` is.
+pub(super) fn value_before(text: Text<'_>, hit: Hit) -> Option<Range<usize>> {
+    partner_before(text, &name_round(text.buf, hit.start..hit.end)).map(|(value, _)| value)
+}
+
+/// The value of the pair whose name is `name`: after it, or before it.
+pub(super) fn partner(text: Text<'_>, name: &Range<usize>) -> Option<(Range<usize>, Written)> {
+    partner_after(text, name).or_else(|| partner_before(text, name))
+}
+
+/// `name: NAME` with `value: …` after it; `<add key="NAME" value="…"/>`, `variable "NAME" { default = "…" }`,
+/// `<name>NAME</name><value>…</value>`, `add_argument("--NAME", default="…")`.
+fn partner_after(text: Text<'_>, name: &Range<usize>) -> Option<(Range<usize>, Written)> {
+    let mut reader = Reader::new(text.buf, name.end, PAIR_REACH + VALUE_MAX);
+    let limit = (name.end + PAIR_REACH).min(reader.end);
+    let quoted = reader.quote().is_some();
+    let tag = reader.rest().starts_with(b"</");
+    let open = {
+        // `password:` with `value:` below it, or a block.
+        let mut next = reader;
+        next.skip(|byte| blank(byte) || matches!(byte, b':' | b'='));
+        next.skip(blank);
+        matches!(next.peek(), Some(b'{' | b'\n' | b'\r')) && next.at > reader.at
     };
-    if bytes.len() < least || bytes.len() > VALUE_MAX || !bytes.iter().all(|byte| (0x21..0x7f).contains(byte)) {
-        return false;
+    if !quoted && !tag && !open && label_before(text.buf, name.start).is_none() {
+        return None;
     }
-    if noise::has_template(bytes)
-        || noise::is_placeholder(bytes)
-        || noise::is_stock_password(bytes)
-        || noise::is_uuid(bytes)
-        || is_other_thing(bytes)
-    {
-        return false;
+    let (mut ends, mut first) = (0, true);
+    while reader.at < limit {
+        let byte = reader.buf[reader.at];
+        if byte.is_ascii_alphabetic() {
+            let start = reader.at;
+            reader.skip(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let word = start..reader.at;
+            let closing = start > 0 && reader.buf[start - 1] == b'/';
+            let mut mark = reader;
+            mark.quote();
+            mark.skip(blank);
+            let sign = mark.peek().filter(|sign| matches!(sign, b'=' | b':' | b'>'));
+            if let Some(sign) = sign.filter(|_| !closing) {
+                mark.at += 1;
+                mark.skip(blank);
+                if is_name_of_value(&reader.buf[word.clone()]) {
+                    let operator = if sign == b'>' { b'>' } else { b'=' };
+                    // It is `value` that begins the statement; before it stands only what makes it a member.
+                    let (value, written) = value_at(text, mark, operator, &word, true)?;
+                    let firm = written != Written::Loose || text.syntax == Syntax::Config;
+                    return Some((value, if written == Written::Loose && firm { Written::Bare } else { written }));
+                }
+                if is_name_of_name(&reader.buf[word]) || !first && sign == b'>' {
+                    return None;
+                }
+                first = false;
+            }
+            continue;
+        }
+        match byte {
+            b'\n' => {
+                ends += 1;
+                let rest = &reader.buf[reader.at + 1..reader.end];
+                let line = rest.trim_ascii_start();
+                if ends > 4 || rest.starts_with(b"\n") || rest.starts_with(b"\r\n") || line.starts_with(b"- ") || line.starts_with(b"#") {
+                    return None;
+                }
+            }
+            b'}' | b';' => return None,
+            _ => {}
+        }
+        reader.at += 1;
     }
-    if bytes.eq_ignore_ascii_case(&buf[name.clone()]) || speaks_of_itself(bytes) {
-        return false;
-    }
-    let makeup = Makeup::of(bytes);
-    match kind {
-        Kind::Password => is_password(bytes, makeup, written),
-        Kind::Token => is_token(bytes, makeup),
-    }
+    None
 }
 
-/// Whether the value is only a word for what it stands for: `my-secret-token`, `PASSWORD_HERE`, `test_api_key`.
-fn speaks_of_itself(bytes: &[u8]) -> bool {
-    const WORDS: [&[u8]; 13] = [
-        b"password",
-        b"passwd",
-        b"passphrase",
-        b"secret",
-        b"token",
-        b"api_key",
-        b"apikey",
-        b"api-key",
-        b"credential",
-        b"_key",
-        b"-key",
-        b"auth",
-        b"pwd",
-    ];
-    let makeup = Makeup::of(bytes);
-    // `Secret-9fJ2x…` is a secret whatever it is called; `secret123` is not.
-    WORDS.iter().any(|word| noise::contains_ignoring_case(bytes, word)) && (makeup.digit < 4 || bytes.len() < 16)
+/// The word of which the name is the value: `name` in `name: DB_PASSWORD`.
+fn label_before(buf: &[u8], start: usize) -> Option<Range<usize>> {
+    let floor = start.saturating_sub(40);
+    let back = |mut at: usize, class: &dyn Fn(u8) -> bool| {
+        while at > floor && class(buf[at - 1]) {
+            at -= 1;
+        }
+        at
+    };
+    let at = back(start, &|byte| matches!(byte, b'"' | b'\'' | b'\\'));
+    let at = back(at, &blank);
+    let sign = at;
+    let at = back(at, &|byte| matches!(byte, b'=' | b':' | b'>'));
+    if at == sign {
+        return None;
+    }
+    let end = back(at, &|byte| blank(byte) || matches!(byte, b'"' | b'\'' | b'\\'));
+    let begin = back(end, &|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (begin < end && is_name_of_name(&buf[begin..end])).then_some(begin..end)
 }
 
-/// Paths, addresses, versions, dates, digests with a name, and pieces of code.
-fn is_other_thing(bytes: &[u8]) -> bool {
-    const STARTS: [&[u8]; 38] = [
-        b"http:",
-        b"https:",
-        b"file:",
-        b"/",
-        b"./",
-        b"../",
-        b"~/",
-        b"arn:",
-        b"urn:",
-        b"data:",
-        b"sha1-",
-        b"sha256-",
-        b"sha384-",
-        b"sha512-",
-        b"sha256:",
-        b"sha1:",
-        b"sha512:",
-        b"md5:",
-        b"$2a$",
-        b"$2b$",
-        b"$2y$",
-        b"$argon2",
-        b"$1$",
-        b"$5$",
-        b"$6$",
-        b"pbkdf2",
-        b"{SSHA",
-        b"{SHA",
-        b"{CRYPT",
-        b"ssh-",
-        b"vault:",
-        b"kms:",
-        b"secretsmanager:",
-        b"ENC[",
-        b"AQICAH",
-        b"projects/",
-        b"refs/",
-        b"op://",
-    ];
-    if STARTS.iter().any(|start| bytes.len() >= start.len() && bytes[..start.len()].eq_ignore_ascii_case(start)) {
-        return true;
-    }
-    let has = |needle: &[u8]| memchr::memmem::find(bytes, needle).is_some();
-    let last = bytes[bytes.len() - 1];
-    // Calls, indexing, members, markup.
-    (has(b"(") && has(b")")) || has(b"::") || has(b"->") || has(b"=>") || has(b"</") || has(b"&&") || has(b"||") || has(b"://") || has(b"\\u") || has(b"\\x")
-        || matches!(last, b':' | b'(' | b'{' | b'[' | b'\\')
-        || (has(b"[") && has(b"]"))
-        // `a@b.c`
-        || (bytes.iter().filter(|&&byte| byte == b'@').count() == 1 && has(b".") && bytes.iter().all(|&byte| is_name_byte(byte) || byte == b'@' || byte == b'+'))
-        || has_file_ending(bytes)
-        || is_number_like(bytes)
-        || is_dotted_name(bytes)
+/// `value: …` with `name: NAME` right after it.
+fn partner_before(text: Text<'_>, name: &Range<usize>) -> Option<(Range<usize>, Written)> {
+    let label = label_before(text.buf, name.start)?;
+    let floor = label.start.saturating_sub(PAIR_REACH);
+    let window = &text.buf[floor..label.start];
+    // The last `value` before it.
+    let at = (0..window.len().saturating_sub(4)).rev().find(|&at| window[at..at + 5].eq_ignore_ascii_case(b"value"))?;
+    let word = floor + at..floor + at + 5;
+    let mut reader = Reader { buf: text.buf, at: word.end, end: label.start };
+    reader.quote();
+    reader.skip(blank);
+    let sign = reader.peek().filter(|sign| matches!(sign, b'=' | b':' | b'>'))?;
+    reader.at += 1;
+    reader.skip(blank);
+    let (value, written) = value_at(text, reader, if sign == b'>' { b'>' } else { b'=' }, &word, true)?;
+    // Nothing but the seam of the two members stands between.
+    let between = text.buf.get(value.end..label.start)?;
+    let seam = between.iter().filter(|byte| !byte.is_ascii_whitespace()).all(|byte| matches!(byte, b'"' | b'\'' | b'\\' | b',' | b'<'))
+        || sign == b'>' && between.len() < 40 && between.starts_with(b"</");
+    let ends = between.iter().filter(|&&byte| byte == b'\n').count();
+    (seam && ends <= 1).then_some((value, if written == Written::Loose { Written::Bare } else { written }))
 }
 
-fn has_file_ending(bytes: &[u8]) -> bool {
-    const ENDINGS: [&[u8]; 26] = [
-        b".json", b".pem", b".key", b".txt", b".crt", b".cer", b".p12", b".pfx", b".jks", b".yaml", b".yml", b".xml", b".env", b".html",
-        b".php", b".js", b".ts", b".py", b".go", b".rs", b".com", b".org", b".net", b".io", b".local", b".md",
-    ];
-    ends_ignoring_case(bytes, &ENDINGS)
+/// `using the api key …`, `` the token is `…` ``, `password: …` in the middle of a sentence.
+fn spoken(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range<usize>, Written)> {
+    const LINKS: [&[u8]; 7] = [b"is", b"was", b"to", b"as", b"=", b":", b"->"];
+    let buf = text.buf;
+    let limit = (name.end + PROSE_REACH).min(buf.len());
+    let end = (limit + VALUE_MAX).min(buf.len());
+    let mut at = name.end;
+    let mut linked = false;
+    let line = &buf[name.start.saturating_sub(80)..name.start];
+    let is_row = line[memchr::memrchr(b'\n', line).map_or(0, |at| at + 1)..].starts_with(b"| ");
+    // A comparison, a path of names, a call: code, which has quotes for what it means.
+    let signs = buf[at..limit].trim_ascii_start();
+    if [&b"=="[..], b"!=", b"::", b"->", b"("].iter().any(|sign| signs.starts_with(sign)) {
+        return None;
+    }
+    // `the value to pass to …` is a verb.
+    if buf[name.clone()].eq_ignore_ascii_case(b"pass") && !matches!(signs.first(), Some(b':' | b'=')) {
+        return None;
+    }
+    for _ in 0..PROSE_WORDS_MAX {
+        // What stands round words: spaces, quotes, and the signs of mark-up.
+        let mut marked = false;
+        while at < limit && (is_around(buf[at]) || is_row && buf[at] == b'|') {
+            linked |= matches!(buf[at], b':' | b'=' | b'|');
+            marked = matches!(buf[at], b'"' | b'\'' | b'`');
+            at += 1;
+        }
+        if at >= limit || matches!(buf[at], b'\n' | b'\r') {
+            return None;
+        }
+        let start = at;
+        while at < end && !buf[at].is_ascii_whitespace() && !matches!(buf[at], b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\') {
+            at += 1;
+        }
+        let mut stop = at;
+        while stop > start && matches!(buf[stop - 1], b'.' | b',' | b';' | b':' | b')' | b']' | b'}' | b'*') {
+            stop -= 1;
+        }
+        let word = &buf[start..stop];
+        let is_plain = word.len() <= 12 && word.iter().all(u8::is_ascii_alphabetic);
+        if word.is_empty() || is_plain && stop == at {
+            linked |= LINKS.iter().any(|link| word.eq_ignore_ascii_case(link));
+            if word.is_empty() && stop != at {
+                return None;
+            }
+            continue;
+        }
+        // Another name with its value.
+        if word.windows(2).any(|pair| pair[0] == b'=' && pair[1] != b'=') {
+            return None;
+        }
+        // `f(x)`: code goes on after it.
+        let allowed = match kind {
+            Kind::Password => linked || marked || word.iter().filter(|byte| byte.is_ascii_digit()).count() >= 3,
+            Kind::Token => true,
+            Kind::Vague => linked,
+        };
+        return (allowed && !matches!(buf.get(at), Some(b'('))).then_some((start..stop, Written::Loose));
+    }
+    None
 }
 
-fn is_number_like(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'/' | b':' | b'T' | b'Z' | b'+' | b',' | b'x' | b'_'))
+/// Spaces, quotes, and the signs of mark-up.
+fn is_around(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'*' | b'(' | b'[' | b':' | b'=' | b'>' | b',' | b'\\')
 }
 
-/// `config.auth.password`, `this.token`, `module.output`: names joined by dots, none of which is random.
-fn is_dotted_name(bytes: &[u8]) -> bool {
-    bytes.contains(&b'.')
-        && bytes.iter().all(|&byte| is_name_byte(byte))
-        && bytes
-            .split(|&byte| byte == b'.')
-            .all(|part| part.first().is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'$') && is_identifier(part))
-}
-
-/// A name people would give: words in snake, kebab or camel case, with at most a short number at the end of one.
-fn is_identifier(bytes: &[u8]) -> bool {
-    let makeup = Makeup::of(bytes);
-    bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$'))
-        && makeup.digit <= 2
-        && (makeup.letters() < 8 || noise::surprise(bytes).is_none_or(|surprise| surprise < 4.6))
-}
-
-fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
-    if bytes.len() > 64 && written == Written::Bare {
-        return false;
-    }
-    // Hex of the length of a digest is a digest.
-    if noise::is_hex(bytes) && matches!(bytes.len(), 32 | 40 | 64 | 96 | 128) {
-        return false;
-    }
-    let words_only = makeup.digit == 0
-        && bytes
-            .iter()
-            .all(|&byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b'$' | b' ' | b',' | b'!' | b'?'));
-    if words_only && (bytes.len() < 10 || noise::reads_like_words(bytes)) {
-        return false;
-    }
-    if is_identifier(bytes) && makeup.digit < 2 && makeup.classes() < 3 {
-        return false;
-    }
-    // `test1`, `foo123`, `password!`: short, and one class with a tail.
-    let enough = if bytes.len() < 8 { 3 } else { 2 };
-    makeup.classes() >= enough && noise::distinct(bytes) >= 5 && noise::entropy(bytes) >= 2.2 && !begins_with_code(bytes, written)
-}
-
-fn begins_with_code(bytes: &[u8], written: Written) -> bool {
-    written == Written::Bare
-        && (bytes.contains(&b'(')
-            || bytes.contains(&b'{')
-            || bytes.contains(&b'[')
-            || bytes.starts_with(b"!")
-            || bytes.starts_with(b"&")
-            || bytes.starts_with(b"*"))
-}
-
-fn is_token(bytes: &[u8], makeup: Makeup) -> bool {
-    let token_bytes = bytes.iter().all(|&byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-' | b'.' | b'~' | b':' | b'!' | b'@' | b'#' | b'%' | b'^' | b'*')
-    });
-    if !token_bytes {
-        return false;
-    }
-    let entropy = noise::entropy(bytes);
-    if noise::is_hex(bytes) {
-        return bytes.len() >= 24 && makeup.digit > 0 && makeup.letters() > 0 && entropy >= 3.0;
-    }
-    if makeup.digit == bytes.len() || makeup.letters() < 4 {
-        return false;
-    }
-    // Words with a number: `my-app-service-01`, `us-east-1-prod-cluster`, `v2.application.json`.
-    if makeup.digit < 3 && noise::reads_like_words(bytes) {
-        return false;
-    }
-    let longest_word = bytes.split(|byte| !byte.is_ascii_alphanumeric()).map(<[u8]>::len).max().unwrap_or(0);
-    if longest_word < 10 && bytes.len() < 40 && noise::surprise(bytes).is_none_or(|surprise| surprise < 4.8) {
-        return false;
-    }
-    if makeup.digit == 0 {
-        return bytes.len() >= 20 && makeup.upper >= 3 && makeup.lower >= 3 && entropy >= 3.8 && !noise::reads_like_words(bytes);
-    }
-    let floor = if bytes.len() < 20 { 3.2 } else { 3.5 };
-    entropy >= floor && noise::surprise(bytes).is_none_or(|surprise| surprise >= 4.2 || makeup.digit * 5 >= bytes.len())
-}
+/// How far back and ahead of a hit this rule looks.
+const _: () = assert!(NAME_MAX + PAIR_REACH + VALUE_MAX < super::LOOKBEHIND);
 
 #[cfg(test)]
 mod tests {
@@ -714,7 +722,7 @@ mod tests {
     /// What the rule takes for the secret, whichever of its words finds it.
     fn found(syntax: Syntax, line: &str) -> Option<String> {
         let text = Text { buf: line.as_bytes(), binary: false, syntax };
-        ["password", "passwd", "secret", "token", "api_key", "apikey", "pwd"].iter().find_map(|word| {
+        ["pass", "secret", "token", "key", "pwd", "auth", "salt", "cred"].iter().find_map(|word| {
             let lower = line.to_ascii_lowercase();
             lower.match_indices(word).find_map(|(start, _)| {
                 let one = find(text, Hit { literal: 0, start, end: start + word.len() })?;
@@ -727,6 +735,8 @@ mod tests {
     fn secrets_are_found_however_they_are_assigned() {
         let pass = concat!("tr0ub4dor", "&3xK");
         let token = concat!("q8Zr2mVx71", "LwPnTc5KdJ");
+        let salt = concat!("a% 9{$x#Lq2^m(V7-x)1Lw;P=nT|c5", "~KdJ &r<4!zG_t8*Yh0@bQe+6.sW3?u[f]");
+        let digits = concat!("830", "194");
         for (line, secret) in [
             (format!("password = \"{pass}\""), pass),
             (format!("  \"password\": \"{pass}\","), pass),
@@ -748,6 +758,39 @@ mod tests {
             (format!("process.env.TOKEN || '{token}'"), token),
             (format!("https://api.acme.io/v1?token={token}&x=1"), token),
             (format!("let secret = String::from(\"{token}\");"), token),
+            (format!("- value: {pass}\n  name: DB_PASSWORD"), pass),
+            (format!("{{\"name\": \"DB_PASSWORD\", \"value\": \"{pass}\"}}"), pass),
+            (format!("{{\"Value\": \"{token}\", \"Key\": \"API_TOKEN\"}}"), token),
+            (format!("{{\"ParameterKey\": \"DbPassword\", \"ParameterValue\": \"{pass}\"}}"), pass),
+            (format!("variable \"db_password\" {{\n  type = string\n  default = \"{pass}\"\n}}"), pass),
+            (format!("name  = \"API_TOKEN\"\nvalue = \"{token}\""), token),
+            (format!("<name>db.password</name>\n<value>{pass}</value>"), pass),
+            (format!("<key>ApiToken</key>\n<string>{token}</string>"), token),
+            (format!("<string name=\"api_key\">{token}</string>"), token),
+            (format!("parser.add_argument('--password', help='x', default='{pass}')"), pass),
+            (format!("10:11:12 INFO using api key {token} for tenant 3"), token),
+            (format!("the token for staging is `{token}`."), token),
+            (format!("# password: {pass}"), pass),
+            (format!("auth failed, api_key={token}, retrying"), token),
+            (format!("#define API_KEY \"{token}\""), token),
+            (format!("ENV DB_PASSWORD {pass}"), pass),
+            (format!("requirepass {pass}"), pass),
+            (format!("password = (\n    \"{pass}\"\n)"), pass),
+            (format!("const apiKey =\n    '{token}';"), token),
+            (format!("char password[] = \"{pass}\";"), pass),
+            (format!("Dim dbPassword As String = \"{pass}\""), pass),
+            (format!("NSString *apiKey = @\"{token}\";"), token),
+            (format!("user.set_password(name, \"{pass}\")"), pass),
+            (format!("helm install app --set db.password={pass},replicas=2"), pass),
+            (format!("ENV['API_KEY'] ||= '{token}'"), token),
+            (format!("AUTH_SALT = '{token}'"), token),
+            (format!("if password == \"{pass}\" {{"), pass),
+            (format!("key = bytes.fromhex(\"{token}\")"), token),
+            (format!("c = \"Server=db;Database=x;User Id=app;Password={pass};\""), pass),
+            (format!("| password | {pass} |"), pass),
+            (format!("define('AUTH_SALT', '{salt}');"), salt),
+            (format!("password = \"{digits}\""), digits),
+            (format!("private_key = \"{token}\""), token),
         ] {
             assert_eq!(found(Syntax::Config, &line).as_deref(), Some(secret), "{line}");
         }
@@ -774,8 +817,19 @@ mod tests {
             "password: the password of the user, 8 to 20 characters",
             "api_key = \"/etc/app/keys/key1.txt\"",
             "secret: kubernetes.io/service-account-token",
-            "if password == \"hunter22x!\" {",
+            "if password == \"password\" {",
+            "if key == \"q8Zr2mVx71LwPnTc5KdJ\" {",
+            "token = \"abcdef123456\"",
+            "password: \"20240131\"",
             "compass = \"q8Zr2mVx71LwPnTc5KdJ\"",
+            "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef:\n      name: orders-db-2\n      key: password",
+            "- name: DB_PASSWORD\n- name: BUILD\n  value: q8Zr2mVx71LwPnTc5KdJ",
+            "the password is wrong: try again in 10s",
+            "cache key 3f786850e387550fdab836ed7e6dc881",
+            "key: d41d8cd98f00b204e9800998ecf8427e",
+            "INFO token refreshed at 2024-03-02T10:11:12Z",
+            "primary_key = 'q8Zr2mVx71LwPnTc5KdJ'",
+            "onKeyDown(event.key === 'q8Zr2mVx71LwPnTc5KdJ')",
         ] {
             assert_eq!(found(Syntax::Unknown, line), None, "{line}");
         }

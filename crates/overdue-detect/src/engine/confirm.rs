@@ -125,22 +125,32 @@ fn near(
     let start = if rule.before == 0 { hit.end } else { start };
     session.budget.spend_work(end - start, session.limits);
     let window = &text.buf[start..end];
+    let fits = |at| rule.any_name || context::fits(text.buf, at, &rule.names, &rule.literals);
     let mut from = 0;
     while let Some(matched) = pattern.find_at(window, from) {
         from = matched.whole.end.max(matched.whole.start + 1);
         let matched = shifted(matched, start);
         if matched.whole.start > last {
-            return;
+            break;
         }
         let clear_of_keyword = matched.secret.end <= hit.start || matched.secret.start >= hit.end;
         if clear_of_keyword
             && boundary::begins(text.buf, matched.whole.start)
-            && (rule.any_name || context::fits(text.buf, &context::intro(text.buf, matched.whole.start), &rule.names, &rule.literals))
+            && fits(matched.whole.start)
             && accept(session, text, base, (index, rule), &matched, finds)
             && rule.before == 0
         {
             return;
         }
+    }
+    // `value: …` with `name: DD_API_KEY` below it: the only place before a keyword where everybody's secret may stand.
+    if rule.before == 0
+        && let Some(value) = assignment::value_before(text, hit)
+        && let Some(matched) = pattern.find_at(&text.buf[value.start..(value.end + 1).min(text.buf.len())], 0)
+        && matched.whole.start == 0
+        && fits(value.start)
+    {
+        accept(session, text, base, (index, rule), &shifted(matched, value.start), finds);
     }
 }
 

@@ -8,12 +8,14 @@
 mod assignment;
 pub(crate) mod blocks;
 pub(crate) mod boundary;
+mod command;
 mod confirm;
 mod context;
 mod foreign;
 mod found;
 mod jwt;
 pub(crate) mod lines;
+mod name;
 mod pair;
 mod pem;
 mod prefilter;
@@ -22,6 +24,7 @@ mod service_account;
 mod shapes;
 mod stream;
 mod url;
+mod value;
 
 pub(crate) use blocks::is_token_byte;
 pub(crate) use foreign::file_itself;

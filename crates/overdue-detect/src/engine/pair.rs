@@ -97,8 +97,9 @@ fn secrets_in(buf: &[u8], start: usize, end: usize, pair: &Pair) -> Vec<std::ops
         }
         if !pair.names.is_empty() {
             let intro = context::intro(buf, secret.start);
-            let name = &buf[intro.name];
-            if !pair.names.iter().any(|word| crate::noise::contains_ignoring_case(name, word.as_bytes())) {
+            let partner = context::partner(buf, &intro, secret.start).unwrap_or(0..0);
+            let holds = |name: &[u8]| pair.names.iter().any(|word| crate::noise::contains_ignoring_case(name, word.as_bytes()));
+            if !holds(&buf[intro.name]) && !holds(&buf[partner]) {
                 continue;
             }
         }

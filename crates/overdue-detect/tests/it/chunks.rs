@@ -73,9 +73,22 @@ fn what_is_long_across_an_edge() {
         (0..4).map(|seed| STANDARD.encode(format!("{}{}{}", "some words. ".repeat(40), token(seed), " more words".repeat(40)))).collect();
     let percent: Vec<String> = (0..4).map(|seed| format!("https://acme.io/?a=1%20{}%3D{}", "x/".repeat(100), token(seed))).collect();
     let escaped: Vec<String> = (0..4).map(|seed| format!(r#"{{"a": "b\/c", "k": "{}"}}"#, token(seed).replace('p', "\\u0070"))).collect();
-    for (what, planted) in
-        [("aws", aws), ("pem", pem), ("account", account), ("base64", base64), ("percent", percent), ("escaped", escaped)]
-    {
+    // Forms of the rule that judges by name: what it reads before and after a word is at hand in every chunk.
+    let named = |form: &str| (0..4).map(|seed| form.replace('@', &token(seed)[4..])).collect::<Vec<String>>();
+    let after = named("- name: APP_PASSWORD\n  value: @");
+    let before = named("- value: @\n  name: APP_PASSWORD");
+    let spoken = named("the token for staging is `@`, as of today");
+    for (what, planted) in [
+        ("after", after),
+        ("before", before),
+        ("spoken", spoken),
+        ("aws", aws),
+        ("pem", pem),
+        ("account", account),
+        ("base64", base64),
+        ("percent", percent),
+        ("escaped", escaped),
+    ] {
         for shift in (1..planted[0].len() + 2).step_by(1 + planted[0].len() / 24) {
             let about = format!("{what}, shift {shift}");
             assert_eq!(same(&text(&planted, shift), &about).detections.len(), 4, "{about}");
