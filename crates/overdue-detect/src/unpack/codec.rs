@@ -1,4 +1,4 @@
-//! Compressions of one stream: gzip, zstd, xz, bzip2.
+//! Compressions of one stream: gzip, zstd, xz, lzip, bzip2.
 
 use std::io::{self, Read};
 
@@ -15,6 +15,7 @@ pub(crate) enum Codec {
     Gzip,
     Zstd,
     Xz,
+    Lzip,
     Bzip2,
 }
 
@@ -24,6 +25,7 @@ impl Codec {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
             Self::Xz => "xz",
+            Self::Lzip => "lzip",
             Self::Bzip2 => "bzip2",
         }
     }
@@ -59,6 +61,7 @@ fn decoder<'s, R: io::BufRead + 's>(codec: Codec, source: R, window: u64) -> io:
         Codec::Bzip2 => Ok(Box::new(bzip2::bufread::MultiBzDecoder::new(source))),
         Codec::Zstd => zstd_decoder(source, window),
         Codec::Xz => xz_decoder(source, window),
+        Codec::Lzip => lzip_decoder(source, window),
     }
 }
 
@@ -106,5 +109,11 @@ pub(crate) fn zstd_decoder<'s, R: io::BufRead + 's>(source: R, window: u64) -> i
 pub(crate) fn xz_decoder<'s, R: io::BufRead + 's>(source: R, window: u64) -> io::Result<Box<dyn Read + 's>> {
     // The dictionary, and a little for the decoder itself.
     let stream = xz2::stream::Stream::new_stream_decoder(window + (2 << 20), xz2::stream::CONCATENATED).map_err(io::Error::from)?;
+    Ok(Box::new(xz2::bufread::XzDecoder::new_stream(source, stream)))
+}
+
+/// An lzip decoder that refuses a dictionary over `window` bytes.
+fn lzip_decoder<'s, R: io::BufRead + 's>(source: R, window: u64) -> io::Result<Box<dyn Read + 's>> {
+    let stream = xz2::stream::Stream::new_lzip_decoder(window + (2 << 20), xz2::stream::CONCATENATED).map_err(io::Error::from)?;
     Ok(Box::new(xz2::bufread::XzDecoder::new_stream(source, stream)))
 }

@@ -134,6 +134,9 @@ fn any_bytes_are_survived() {
         crate::kit::zstd(&secret),
         crate::kit::xz(&secret),
         crate::kit::bzip2(&secret),
+        crate::databases::example(),
+        crate::git::example(),
+        crate::pdf::example(),
     ];
     let scanner = scanner_with(Limits { total_bytes_max: 8 << 20, ..Limits::default() });
     for archive in archives {
