@@ -12,3 +12,5 @@ mod images;
 mod kit;
 mod pdf;
 mod places;
+mod sevenz;
+mod zz_try;
