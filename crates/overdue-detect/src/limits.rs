@@ -27,12 +27,14 @@ const GAPS_MAX: usize = 1_000;
 const WORK_MAX: u64 = 64 << 30;
 /// zstd's own `-22` and `--long` need 128 MiB; more is refused.
 const WINDOW_BYTES_MAX: u64 = 128 << 20;
+/// A database of a small application, a repository's pack; what is larger is scanned as it is, and says so.
+const SEEKABLE_BYTES_MAX: u64 = 64 << 20;
 
 /// What one scan may cost. `Limits::default()` is right for almost everyone.
 ///
-/// Memory of one scan is at most about `2 × window_bytes_max + (decode_depth_max + 1) × 2 × buffer_bytes_max` and
-/// 200 KiB for each level of `archive_depth_max`: 300 MiB by default, and 2 MiB for anything that is neither packed with
-/// a giant window nor one giant encoded run.
+/// Memory of one scan is at most about `2 × window_bytes_max + 2 × seekable_bytes_max +
+/// (decode_depth_max + 1) × 2 × buffer_bytes_max` and 200 KiB for each level of `archive_depth_max`: 430 MiB by default, and
+/// 2 MiB for anything that is neither packed with a giant window, nor one giant encoded run, nor sought in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Archives and compressions inside one another.
@@ -59,6 +61,9 @@ pub struct Limits {
     pub work_max: u64,
     /// The window of history a decompressor may ask for. A nested one gets an eighth.
     pub window_bytes_max: u64,
+    /// Bytes in memory at a time of what cannot be read from front to end (databases, 7z, the bases of a git pack), all
+    /// that are inside one another together.
+    pub seekable_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -76,6 +81,7 @@ impl Default for Limits {
             gaps_max: GAPS_MAX,
             work_max: WORK_MAX,
             window_bytes_max: WINDOW_BYTES_MAX,
+            seekable_bytes_max: SEEKABLE_BYTES_MAX,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The state of one scan: what it has found, what it could not see, and what it has spent.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 
-use overdue_core::{Detection, GapReason};
+use overdue_core::{Detection, Fingerprint, GapReason, RuleId};
 
 use crate::config::{Allowed, Honoured, Judged, UnusedMarker, full_path};
 use crate::fingerprint::FingerprintKey;
@@ -44,6 +45,8 @@ pub(crate) struct Budget {
     pub(crate) entries: Cell<u64>,
     /// Bytes the second stage looked at.
     pub(crate) work: Cell<u64>,
+    /// Bytes in memory now, of what cannot be read from front to end.
+    pub(crate) held: Cell<u64>,
     /// Why the whole scan stops here.
     pub(crate) stop: RefCell<Option<Stop>>,
     /// Why the artifact itself could not be read on.
@@ -153,6 +156,26 @@ impl<'s> Session<'s> {
     pub(crate) fn back_to(&mut self, (detections, gaps): (usize, usize)) {
         self.detections.truncate(detections);
         self.gaps.truncate(gaps);
+    }
+
+    /// What was noted between the two marks gives way to the same secret noted after them, where that says better where it is.
+    pub(crate) fn prefer_later(&mut self, (from, _): (usize, usize), (to, _): (usize, usize)) {
+        let later: HashSet<(RuleId, Fingerprint)> =
+            self.detections[to..].iter().map(|one| (one.rule.clone(), one.fingerprint.clone())).collect();
+        if !later.is_empty() {
+            let mut at = 0;
+            self.detections.retain(|one| {
+                at += 1;
+                !(from < at && at <= to && later.contains(&(one.rule.clone(), one.fingerprint.clone())))
+            });
+        }
+    }
+
+    /// What was noted of this path since the mark stands on no line that anybody could go to.
+    pub(crate) fn forget_lines(&mut self, (from, _): (usize, usize), path: &str) {
+        for one in self.detections[from..].iter_mut().filter(|one| one.path == path) {
+            (one.line, one.column) = (None, None);
+        }
     }
 
     /// All gaps, the limit that stopped the scan and the fault that broke it off among them.

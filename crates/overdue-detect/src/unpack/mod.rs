@@ -1,13 +1,24 @@
 //! Unpacking: archives and compressions, opened as they stream by.
 //!
-//! Promise: a container is known by its first bytes and never by its name; it is read once from front to end and never
-//! sought in; nothing is written to disk; nothing it says of sizes is believed. What cannot be opened, what is damaged and
-//! what goes over a limit is a gap, and everything before it was looked at.
+//! Promise: a container is known by its first bytes, and by its name only where those say nothing ([`named`]); it is read
+//! once from front to end, or in memory up to a limit where it must be sought in; nothing is written to disk; nothing it says
+//! of sizes is believed. What cannot be opened, what is damaged and what goes over a limit is a gap, and everything before it
+//! was looked at.
 
 mod ar;
 mod codec;
+mod cpio;
+mod distil;
+mod git;
+mod held;
 mod meter;
+mod office;
+mod pack;
+mod pdf;
+mod rpm;
+mod sevenz;
 mod source;
+mod sqlite;
 mod tar;
 mod zip;
 
@@ -31,7 +42,19 @@ enum Container {
     Gzip,
     Zstd,
     Xz,
+    Lzip,
     Bzip2,
+    Lz4,
+    Brotli,
+    SevenZ,
+    Cpio,
+    Rpm,
+    Pdf,
+    Sqlite,
+    GitPack,
+    GitBundle,
+    GitLoose,
+    Office(office::Dialect),
     /// Known and not opened, by its name.
     Closed(&'static str),
 }
@@ -48,16 +71,32 @@ fn sniff(head: &[u8]) -> Option<Container> {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Container::Xz),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => Some(Container::Bzip2),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Some(Container::Bzip2),
-        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Container::Closed("7z")),
+        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Container::SevenZ),
         [b'R', b'a', b'r', b'!', 0x1a, 7, ..] => Some(Container::Closed("rar")),
-        [4, 0x22, 0x4d, 0x18, ..] => Some(Container::Closed("lz4")),
-        [0xed, 0xab, 0xee, 0xdb, ..] => Some(Container::Closed("rpm")),
+        [4, 0x22, 0x4d, 0x18, ..] => Some(Container::Lz4),
+        [0xed, 0xab, 0xee, 0xdb, ..] => Some(Container::Rpm),
         [b'M', b'S', b'C', b'F', 0, 0, 0, 0, ..] => Some(Container::Closed("cabinet")),
-        [b'L', b'Z', b'I', b'P', 1, ..] => Some(Container::Closed("lzip")),
+        [b'L', b'Z', b'I', b'P', 1, ..] => Some(Container::Lzip),
+        _ if head.starts_with(sqlite::MAGIC) => Some(Container::Sqlite),
+        _ if cpio::is_header(head) => Some(Container::Cpio),
+        _ if pdf::is_header(head) => Some(Container::Pdf),
+        _ if pack::is_header(head) => Some(Container::GitPack),
+        _ if git::is_bundle(head) => Some(Container::GitBundle),
         _ if head.starts_with(b"!<arch>\n") => Some(Container::Ar),
         _ if tar::is_header(head) => Some(Container::Tar),
         _ => None,
     }
+}
+
+/// What the name says, of what has no first bytes of its own.
+fn named(place: &Place, head: &[u8]) -> Option<Container> {
+    if git::is_loose(&place.name, head) {
+        return Some(Container::GitLoose);
+    }
+    if codec::is_brotli(&place.name, head) {
+        return Some(Container::Brotli);
+    }
+    office::dialect(place).map(Container::Office)
 }
 
 /// Whether the bytes begin like something that is opened.
@@ -67,7 +106,7 @@ pub(crate) fn is_container(head: &[u8]) -> bool {
 
 /// Scans what is in memory.
 pub(crate) fn scan_bytes(session: &mut Session<'_>, place: &Place, bytes: &[u8]) {
-    if sniff(bytes).is_none() && sniff_utf16(bytes).is_none() {
+    if sniff(bytes).is_none() && named(place, bytes).is_none() && sniff_utf16(bytes).is_none() {
         file_itself(session, place);
         scan_slice(session, place, bytes);
     } else {
@@ -83,7 +122,7 @@ pub(crate) fn scan_reader(session: &mut Session<'_>, place: &Place, size_hint: O
     let mut head = Vec::with_capacity(expected.max(1024) + 1);
     let outcome = (&mut *reader).take(HEAD_BYTES as u64).read_to_end(&mut head);
     let whole = head.len() < HEAD_BYTES;
-    let container = sniff(&head);
+    let container = sniff(&head).or_else(|| named(place, &head));
     let wide = sniff_utf16(&head);
     if container.is_none() && wide.is_none() && (whole || outcome.is_err()) {
         scan_slice(session, place, &head);
@@ -130,7 +169,8 @@ fn open(session: &mut Session<'_>, place: &Place, container: Container, reader: 
         );
         return scan_stream(session, place, reader);
     }
-    if place.archive_depth >= session.limits.archive_depth_max {
+    // A part of a document is in no archive of its own.
+    if place.archive_depth >= session.limits.archive_depth_max && !matches!(container, Container::Office(_)) {
         let what = format!("archives inside one another, more than {} (archive_depth_max)", session.limits.archive_depth_max);
         session.gap(&place.path, GapReason::TooDeep, what);
         return scan_stream(session, place, reader);
@@ -142,7 +182,19 @@ fn open(session: &mut Session<'_>, place: &Place, container: Container, reader: 
         Container::Gzip => codec::scan(session, place, codec::Codec::Gzip, reader),
         Container::Zstd => codec::scan(session, place, codec::Codec::Zstd, reader),
         Container::Xz => codec::scan(session, place, codec::Codec::Xz, reader),
+        Container::Lzip => codec::scan(session, place, codec::Codec::Lzip, reader),
         Container::Bzip2 => codec::scan(session, place, codec::Codec::Bzip2, reader),
+        Container::Lz4 => codec::scan(session, place, codec::Codec::Lz4, reader),
+        Container::Brotli => codec::scan(session, place, codec::Codec::Brotli, reader),
+        Container::SevenZ => sevenz::scan(session, place, reader),
+        Container::Cpio => cpio::scan(session, place, reader),
+        Container::Rpm => rpm::scan(session, place, reader),
+        Container::Pdf => pdf::scan(session, place, reader),
+        Container::Sqlite => sqlite::scan(session, place, reader),
+        Container::GitPack => pack::scan(session, place, reader),
+        Container::GitBundle => git::bundle(session, place, reader),
+        Container::GitLoose => git::loose(session, place, reader),
+        Container::Office(dialect) => office::scan(session, place, dialect, reader),
         Container::Closed(_) => Ok(()),
     }
 }

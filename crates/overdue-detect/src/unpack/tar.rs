@@ -202,7 +202,8 @@ fn pax(mut records: &[u8], extension: &mut Extension) {
     }
 }
 
-fn rest(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>) -> io::Result<()> {
+/// Scans what follows an archive, plainly.
+pub(super) fn rest(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>) -> io::Result<()> {
     let packed = source.taken();
     let mut meter = Meter::new(session, packed, source);
     crate::engine::scan_stream(session, place, &mut meter)
