@@ -22,15 +22,15 @@ const LONG: usize = 15;
 /// Spreads pieces over the tables; an odd number without a pattern.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A letter in any case becomes the small one. Some signs become others, which the full comparison sorts out.
-const FOLD: u32 = 0x0020_2020;
+const FOLD: u32 = 0x2020_2020;
 
 /// Literals of all rules, and whose each is.
 pub(crate) struct Prefilter {
     literals: Vec<Literal>,
     /// What the pieces look like.
     shapes: Shapes,
-    /// First three bytes of the pieces of literals, in any case.
-    pieces: Pieces<256>,
+    /// The pieces of literals, in any case.
+    pieces: Pieces<2048>,
     /// First bytes of literals with which long tokens begin, as written.
     heads: Pieces<256>,
     /// Literals too short for pieces. No built-in rule has one.
@@ -87,7 +87,7 @@ impl Prefilter {
         for at in order {
             let text = literals[at].text.as_slice();
             if literals[at].at_starts {
-                heads.add(key_of(text), at, 0);
+                heads.add(head_of(text), at, 0);
             } else if text.len() < 3 {
                 short.push(at);
             } else {
@@ -96,7 +96,9 @@ impl Prefilter {
                 if known.is_none() {
                     rarest.push(piece);
                 }
-                pieces.add(key_of(piece) | FOLD, at, offset as u8);
+                for key in keys_of(piece) {
+                    pieces.add(key, at, offset as u8);
+                }
             }
         }
         heads.settle();
@@ -171,7 +173,7 @@ impl Pass for Search<'_> {
             while places != 0 {
                 let place = places.trailing_zeros() as usize;
                 places &= places - 1;
-                let key = key_at(window, place) | FOLD;
+                let key = key_at(window, place);
                 if self.prefilter.pieces.bit(key) & 1 != 0 {
                     self.at_piece(at + place, key);
                 }
@@ -210,7 +212,7 @@ impl Search<'_> {
         while starts != 0 {
             let start = at + starts.trailing_zeros() as usize;
             starts &= starts - 1;
-            let head = key_of(&buf[start..]);
+            let head = head_of(&buf[start..]);
             if prefilter.heads.bit(head) & 1 != 0 {
                 for entry in prefilter.heads.entries(head) {
                     if buf[start..].starts_with(&prefilter.literals[usize::from(entry.literal)].text) {
@@ -278,7 +280,7 @@ fn marks_before(buf: &[u8], at: usize) -> u64 {
 
 /// The first three of the bytes.
 #[inline(always)]
-fn key_of(text: &[u8]) -> u32 {
+fn head_of(text: &[u8]) -> u32 {
     match *text {
         [a, b, c, ..] => u32::from_le_bytes([a, b, c, 0]),
         _ => 0,
@@ -287,7 +289,16 @@ fn key_of(text: &[u8]) -> u32 {
 
 #[inline(always)]
 fn key_at(window: &Window, place: usize) -> u32 {
-    key_of(&window[place..])
+    u32::from_le_bytes([window[place], window[place + 1], window[place + 2], window[place + 3]]) | FOLD
+}
+
+/// What a piece may look like: one of three bytes is followed by anything.
+fn keys_of(piece: &[u8]) -> Vec<u32> {
+    match *piece {
+        [a, b, c, d, ..] => vec![u32::from_le_bytes([a, b, c, d]) | FOLD],
+        [a, b, c] => (0..=u8::MAX).filter(|any| any & 0x20 != 0).map(|any| u32::from_le_bytes([a, b, c, any]) | FOLD).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The piece by which a literal is known, and where in it that begins.
