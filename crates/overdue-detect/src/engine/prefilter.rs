@@ -113,7 +113,7 @@ impl Prefilter {
         blocks::pass(Search { prefilter: self, buf, from, to, look });
         let end = (to + 2).min(buf.len());
         for &literal in &self.short {
-            for start in from..to.min(end - 1) {
+            for start in from..to.min(end.saturating_sub(1)) {
                 if buf[start..end].get(..2).is_some_and(|there| there.eq_ignore_ascii_case(&self.literals[literal].text)) {
                     look(Hit { literal, start, end: start + 2 });
                 }
@@ -198,9 +198,9 @@ impl Search<'_> {
         let Self { prefilter, buf, .. } = *self;
         for entry in prefilter.pieces.entries(key) {
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            let text = &prefilter.literals[usize::from(entry.literal)].text;
+            let text = &prefilter.literals[entry.literal as usize].text;
             if buf.get(start..start + text.len()).is_some_and(|there| there.eq_ignore_ascii_case(text)) {
-                self.give(usize::from(entry.literal), start);
+                self.give(entry.literal as usize, start);
             }
         }
     }
@@ -215,8 +215,8 @@ impl Search<'_> {
             let head = head_of(&buf[start..]);
             if prefilter.heads.bit(head) & 1 != 0 {
                 for entry in prefilter.heads.entries(head) {
-                    if buf[start..].starts_with(&prefilter.literals[usize::from(entry.literal)].text) {
-                        self.give(usize::from(entry.literal), start);
+                    if buf[start..].starts_with(&prefilter.literals[entry.literal as usize].text) {
+                        self.give(entry.literal as usize, start);
                     }
                 }
             }
@@ -368,12 +368,12 @@ struct Pieces<const WORDS: usize> {
     /// Those of one list stand together.
     entries: Vec<(u32, Entry)>,
     /// Where the entries of each list begin.
-    begins: Vec<u16>,
+    begins: Vec<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    literal: u16,
+    literal: u32,
     /// Where in the literal the piece begins.
     offset: u8,
 }
@@ -390,7 +390,7 @@ impl<const WORDS: usize> Pieces<WORDS> {
     fn add(&mut self, piece: u32, literal: usize, offset: u8) {
         let (word, [one, other]) = Self::place(piece);
         self.bits[word] |= 1 << (one & 63) | 1 << (other & 63);
-        self.entries.push((piece, Entry { literal: literal as u16, offset }));
+        self.entries.push((piece, Entry { literal: literal as u32, offset }));
     }
 
     /// Makes the entries ready to be asked for.
@@ -427,7 +427,7 @@ impl<const WORDS: usize> Pieces<WORDS> {
 
     fn entries(&self, piece: u32) -> impl Iterator<Item = Entry> + '_ {
         let list = Self::list(piece);
-        let all = &self.entries[usize::from(self.begins[list])..usize::from(self.begins[list + 1])];
+        let all = &self.entries[self.begins[list] as usize..self.begins[list + 1] as usize];
         all.iter().filter(move |entry| entry.0 == piece).map(|entry| entry.1)
     }
 }
@@ -604,6 +604,9 @@ mod tests {
         let literals = r#"["ab", "abc", "q-x", "abcd", "_key", "abcde", "abcdef", "secret_access_key"]"#;
         let text = [rule(literals, "infixes"), rule(literals, "keywords")].concat();
         let rules = RuleSet::parse(&[("x.toml", &text)]).expect("rules");
+        for short in ["", "a", "b"] {
+            rules.prefilter.each_hit(short.as_bytes(), 0, short.len(), &mut |hit| panic!("{hit:?}"));
+        }
         for literal in ["ab", "abc", "q-x", "abcd", "_key", "abcde", "abcdef", "secret_access_key"] {
             for shift in 0..140 {
                 for (shape, after) in [(literal.to_owned(), 0), (literal.to_ascii_uppercase(), 70), (literal.to_owned(), 3)] {
