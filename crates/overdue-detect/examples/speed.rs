@@ -7,7 +7,7 @@
 //!
 //! `--one` puts all files together into one, `--reader` streams them, `--double` has every rule twice, the second time with
 //! other literals, `--list` prints what was found.
-#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a tool that measures and prints")]
+#![expect(clippy::print_stdout, reason = "a tool that measures and prints")]
 
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ fn load(path: &Path, files: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
-/// Every rule twice. A twin's literals are others of the same kind: each letter and digit moved by a few places.
+/// Every rule twice. A twin's literals are others of the same kind: each letter moved by 13 places, each digit by 5.
 fn doubled() -> Result<RuleSet, overdue_detect::RuleError> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
     let mut files = Vec::new();
@@ -113,11 +113,10 @@ fn doubled() -> Result<RuleSet, overdue_detect::RuleError> {
 fn moved(rule: &mut toml::Table) {
     let other = |text: &str| -> String {
         text.chars()
-            .enumerate()
-            .map(|(at, c)| match c {
-                'a'..='z' => char::from(b'a' + (c as u8 - b'a' + 7 + at as u8 * 3) % 26),
-                'A'..='Z' => char::from(b'A' + (c as u8 - b'A' + 7 + at as u8 * 3) % 26),
-                '0'..='9' => char::from(b'0' + (c as u8 - b'0' + 3) % 10),
+            .map(|c| match c {
+                'a'..='z' => char::from(b'a' + (c as u8 - b'a' + 13) % 26),
+                'A'..='Z' => char::from(b'A' + (c as u8 - b'A' + 13) % 26),
+                '0'..='9' => char::from(b'0' + (c as u8 - b'0' + 5) % 10),
                 _ => c,
             })
             .collect()

@@ -22,15 +22,15 @@ const LONG: usize = 15;
 /// Spreads pieces over the tables; an odd number without a pattern.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A letter in any case becomes the small one. Some signs become others, which the full comparison sorts out.
-const FOLD: u32 = 0x0020_2020;
+const FOLD: u32 = 0x2020_2020;
 
 /// Literals of all rules, and whose each is.
 pub(crate) struct Prefilter {
     literals: Vec<Literal>,
     /// What the pieces look like.
     shapes: Shapes,
-    /// First three bytes of the pieces of literals, in any case.
-    pieces: Pieces<256>,
+    /// The pieces of literals, in any case.
+    pieces: Pieces<2048>,
     /// First bytes of literals with which long tokens begin, as written.
     heads: Pieces<256>,
     /// Literals too short for pieces. No built-in rule has one.
@@ -87,7 +87,7 @@ impl Prefilter {
         for at in order {
             let text = literals[at].text.as_slice();
             if literals[at].at_starts {
-                heads.add(key_of(text), at, 0);
+                heads.add(head_of(text), at, 0);
             } else if text.len() < 3 {
                 short.push(at);
             } else {
@@ -96,7 +96,9 @@ impl Prefilter {
                 if known.is_none() {
                     rarest.push(piece);
                 }
-                pieces.add(key_of(piece) | FOLD, at, offset as u8);
+                for key in keys_of(piece) {
+                    pieces.add(key, at, offset as u8);
+                }
             }
         }
         heads.settle();
@@ -111,7 +113,7 @@ impl Prefilter {
         blocks::pass(Search { prefilter: self, buf, from, to, look });
         let end = (to + 2).min(buf.len());
         for &literal in &self.short {
-            for start in from..to.min(end - 1) {
+            for start in from..to.min(end.saturating_sub(1)) {
                 if buf[start..end].get(..2).is_some_and(|there| there.eq_ignore_ascii_case(&self.literals[literal].text)) {
                     look(Hit { literal, start, end: start + 2 });
                 }
@@ -171,7 +173,7 @@ impl Pass for Search<'_> {
             while places != 0 {
                 let place = places.trailing_zeros() as usize;
                 places &= places - 1;
-                let key = key_at(window, place) | FOLD;
+                let key = key_at(window, place);
                 if self.prefilter.pieces.bit(key) & 1 != 0 {
                     self.at_piece(at + place, key);
                 }
@@ -196,9 +198,9 @@ impl Search<'_> {
         let Self { prefilter, buf, .. } = *self;
         for entry in prefilter.pieces.entries(key) {
             let Some(start) = at.checked_sub(usize::from(entry.offset)) else { continue };
-            let text = &prefilter.literals[usize::from(entry.literal)].text;
+            let text = &prefilter.literals[entry.literal as usize].text;
             if buf.get(start..start + text.len()).is_some_and(|there| there.eq_ignore_ascii_case(text)) {
-                self.give(usize::from(entry.literal), start);
+                self.give(entry.literal as usize, start);
             }
         }
     }
@@ -210,11 +212,11 @@ impl Search<'_> {
         while starts != 0 {
             let start = at + starts.trailing_zeros() as usize;
             starts &= starts - 1;
-            let head = key_of(&buf[start..]);
+            let head = head_of(&buf[start..]);
             if prefilter.heads.bit(head) & 1 != 0 {
                 for entry in prefilter.heads.entries(head) {
-                    if buf[start..].starts_with(&prefilter.literals[usize::from(entry.literal)].text) {
-                        self.give(usize::from(entry.literal), start);
+                    if buf[start..].starts_with(&prefilter.literals[entry.literal as usize].text) {
+                        self.give(entry.literal as usize, start);
                     }
                 }
             }
@@ -278,7 +280,7 @@ fn marks_before(buf: &[u8], at: usize) -> u64 {
 
 /// The first three of the bytes.
 #[inline(always)]
-fn key_of(text: &[u8]) -> u32 {
+fn head_of(text: &[u8]) -> u32 {
     match *text {
         [a, b, c, ..] => u32::from_le_bytes([a, b, c, 0]),
         _ => 0,
@@ -287,7 +289,16 @@ fn key_of(text: &[u8]) -> u32 {
 
 #[inline(always)]
 fn key_at(window: &Window, place: usize) -> u32 {
-    key_of(&window[place..])
+    u32::from_le_bytes([window[place], window[place + 1], window[place + 2], window[place + 3]]) | FOLD
+}
+
+/// What a piece may look like: one of three bytes is followed by anything.
+fn keys_of(piece: &[u8]) -> Vec<u32> {
+    match *piece {
+        [a, b, c, d, ..] => vec![u32::from_le_bytes([a, b, c, d]) | FOLD],
+        [a, b, c] => (0..=u8::MAX).filter(|any| any & 0x20 != 0).map(|any| u32::from_le_bytes([a, b, c, any]) | FOLD).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The piece by which a literal is known, and where in it that begins.
@@ -357,12 +368,12 @@ struct Pieces<const WORDS: usize> {
     /// Those of one list stand together.
     entries: Vec<(u32, Entry)>,
     /// Where the entries of each list begin.
-    begins: Vec<u16>,
+    begins: Vec<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    literal: u16,
+    literal: u32,
     /// Where in the literal the piece begins.
     offset: u8,
 }
@@ -379,7 +390,7 @@ impl<const WORDS: usize> Pieces<WORDS> {
     fn add(&mut self, piece: u32, literal: usize, offset: u8) {
         let (word, [one, other]) = Self::place(piece);
         self.bits[word] |= 1 << (one & 63) | 1 << (other & 63);
-        self.entries.push((piece, Entry { literal: literal as u16, offset }));
+        self.entries.push((piece, Entry { literal: literal as u32, offset }));
     }
 
     /// Makes the entries ready to be asked for.
@@ -416,7 +427,7 @@ impl<const WORDS: usize> Pieces<WORDS> {
 
     fn entries(&self, piece: u32) -> impl Iterator<Item = Entry> + '_ {
         let list = Self::list(piece);
-        let all = &self.entries[usize::from(self.begins[list])..usize::from(self.begins[list + 1])];
+        let all = &self.entries[self.begins[list] as usize..self.begins[list + 1] as usize];
         all.iter().filter(move |entry| entry.0 == piece).map(|entry| entry.1)
     }
 }
@@ -593,6 +604,9 @@ mod tests {
         let literals = r#"["ab", "abc", "q-x", "abcd", "_key", "abcde", "abcdef", "secret_access_key"]"#;
         let text = [rule(literals, "infixes"), rule(literals, "keywords")].concat();
         let rules = RuleSet::parse(&[("x.toml", &text)]).expect("rules");
+        for short in ["", "a", "b"] {
+            rules.prefilter.each_hit(short.as_bytes(), 0, short.len(), &mut |hit| panic!("{hit:?}"));
+        }
         for literal in ["ab", "abc", "q-x", "abcd", "_key", "abcde", "abcdef", "secret_access_key"] {
             for shift in 0..140 {
                 for (shape, after) in [(literal.to_owned(), 0), (literal.to_ascii_uppercase(), 70), (literal.to_owned(), 3)] {

@@ -27,7 +27,7 @@ pub(crate) struct Pattern {
     /// Every match begins with at least so many bytes of the kind that tokens consist of, see `is_token_byte`.
     pub(crate) token_lead: usize,
     /// What every match holds somewhere after its beginning: without it there is no need to look for one.
-    needle: Option<Finder<'static>>,
+    needle: Option<Box<Finder<'static>>>,
     regex: OnceLock<Option<Regex>>,
 }
 
@@ -62,7 +62,7 @@ impl Pattern {
         }
         let groups = properties.explicit_captures_len() > 0;
         let token_lead = token_lead(&hir).0;
-        let needle = needle(&hir).map(|needle| Finder::new(needle).into_owned());
+        let needle = needle(&hir).map(|needle| Box::new(Finder::new(needle).into_owned()));
         Ok(Self { source: source.to_owned(), anchored, groups, len_max, token_lead, needle, regex: OnceLock::new() })
     }
 
