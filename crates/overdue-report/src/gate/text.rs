@@ -9,6 +9,8 @@ use crate::words;
 
 /// Gaps shown one by one.
 const GAPS_MAX: usize = 20;
+/// Acceptances that do nothing, shown one by one.
+const IDLE_MAX: usize = 10;
 
 /// Findings with what they are, why they matter and what to do; gaps; one line that sums up. `colour`: for a terminal.
 pub fn gate_text(report: &GateReport, colour: bool) -> String {
@@ -30,8 +32,11 @@ pub fn gate_text(report: &GateReport, colour: bool) -> String {
     if report.gaps.len() > GAPS_MAX {
         out.push_str(&format!("and {} more not seen\n", words::number((report.gaps.len() - GAPS_MAX) as u64)));
     }
-    for idle in &report.idle {
+    for idle in report.idle.iter().take(IDLE_MAX) {
         out.push_str(&format!("{} {}\n", paint("2", "unused"), visible(idle, 400)));
+    }
+    if report.idle.len() > IDLE_MAX {
+        out.push_str(&format!("and {} more that allow nothing\n", words::number((report.idle.len() - IDLE_MAX) as u64)));
     }
     let mut parts = vec![match report.findings.len() {
         0 => "no secret found".to_owned(),
