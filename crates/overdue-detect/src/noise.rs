@@ -272,9 +272,9 @@ pub(crate) fn surprise(bytes: &[u8]) -> Option<f32> {
     surprise_of(bytes, 6)
 }
 
-/// Whether its few letters are no part of any word: `zkwdjq5`. Asks for more surprise than a longer text would need.
-pub(crate) fn is_odd(bytes: &[u8]) -> bool {
-    surprise_of(bytes, 3).is_some_and(|surprise| surprise >= 5.0)
+/// Whether its few letters, three pairs at least, surprise so much: `zkwdjq5` is no word with a number.
+pub(crate) fn is_odd(bytes: &[u8], least: f32) -> bool {
+    surprise_of(bytes, 3).is_some_and(|surprise| surprise >= least)
 }
 
 fn surprise_of(bytes: &[u8], pairs_min: u32) -> Option<f32> {

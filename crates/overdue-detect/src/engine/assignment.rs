@@ -120,8 +120,8 @@ impl<'a> Reader<'a> {
             }
             next.at += 1;
         }
-        if ends == 1 && next.quote().is_some() {
-            next.at -= 1;
+        let mut quoted = next;
+        if ends == 1 && quoted.quote().is_some() {
             *self = next;
         }
     }
@@ -234,7 +234,9 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
         quoted.quote()?;
     }
     if operator == b'(' {
-        if kind == Kind::Vague && ends_in_bare_key(&text.buf[name.clone()]) {
+        // `MACHINE_FUNCTION_PASS("…")`: a pass of a compiler.
+        let macro_pass = text.buf[name.clone()].ends_with(b"_PASS");
+        if macro_pass || kind == Kind::Vague && ends_in_bare_key(&text.buf[name.clone()]) {
             // `.key("…")`: of a map, of an object's path.
             return None;
         }
@@ -370,7 +372,7 @@ pub(super) fn value_at(
     // `password = os.environ.get("X") or "…"`, `process.env.X || "…"`: the value is what it falls back to.
     let mut variable = reader;
     variable.quote();
-    if variable.eat(b"${") && variable.skip(|byte| is_name_byte(byte)) > 0 && variable.peek() == Some(b':') {
+    if variable.eat(b"${") && variable.skip(is_name_byte) > 0 && variable.peek() == Some(b':') {
         variable.at += 1;
         return in_braces(variable);
     }
