@@ -22,6 +22,10 @@ const PAIR_REACH: usize = 240;
 const PROSE_REACH: usize = 80;
 const PROSE_WORDS_MAX: usize = 5;
 
+/// How much text round a hit one look reads, at most.
+pub(crate) const REACH: usize = 2 * (NAME_MAX + PAIR_REACH) + VALUE_MAX;
+const _: () = assert!(REACH < super::LOOKBEHIND && REACH < super::LOOKAHEAD);
+
 /// The value that the word at `hit` names.
 pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
     let buf = text.buf;
@@ -713,9 +717,6 @@ fn spoken(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range<usiz
 fn is_around(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'*' | b'(' | b'[' | b':' | b'=' | b'>' | b',' | b'\\')
 }
-
-/// How far back and ahead of a hit this rule looks.
-const _: () = assert!(NAME_MAX + PAIR_REACH + VALUE_MAX < super::LOOKBEHIND);
 
 #[cfg(test)]
 mod tests {
