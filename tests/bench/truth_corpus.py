@@ -90,6 +90,13 @@ def human_password(r):
     return r.choice(kinds)()
 
 
+def obscured(r):
+    """A short human password as data sets publish it: each character replaced by another one of its class."""
+    plain = r.choice([r.choice(WORDS), r.choice(WORDS) + str(r.randint(1, 999)), r.choice(WORDS).capitalize() + r.choice("!@#-") + str(r.randint(1, 99)), r.choice(WORDS)[:5] + str(r.randint(10, 99))])
+    swap = lambda c: r.choice(string.ascii_lowercase) if c.islower() else r.choice(string.ascii_uppercase) if c.isupper() else r.choice(string.digits) if c.isdigit() else c
+    return "".join(map(swap, plain))
+
+
 def random_token(r):
     alphabets = [string.ascii_letters + string.digits, string.ascii_lowercase + string.digits, "0123456789abcdef", string.ascii_uppercase + string.digits, string.ascii_letters + string.digits + "-_"]
     alphabet = r.choice(alphabets)
@@ -216,7 +223,7 @@ def main():
             out.put(ending, fill(template, styles(words), token["secret"], r, is_bare(template)), True, f"{kind}.{family}", token["secret"])
     for _ in range(6):
         for family, ending, template in FORMS:
-            for names, value, group in [(PASSWORD_NAMES, human_password(r), "password"), (TOKEN_NAMES, random_token(r), "token")] + ([(SALT_NAMES, salt(r), "salt")] if r.random() < 0.4 and family in ("assign", "config", "call") else []):
+            for names, value, group in [(PASSWORD_NAMES, human_password(r), "password"), (PASSWORD_NAMES, obscured(r), "obscured"), (TOKEN_NAMES, random_token(r), "token")] + ([(SALT_NAMES, salt(r), "salt")] if r.random() < 0.4 and family in ("assign", "config", "call") else []):
                 if is_bare(template) and re.search(r"[^\w.@!%+/=*-]|^[^\w]", value):
                     value = re.sub(r"[^\w.@!%+/=*-]|^[^\w]", "x", value)
                 words = r.choice(names)

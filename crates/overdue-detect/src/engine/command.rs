@@ -117,7 +117,7 @@ pub(super) fn find(text: Text<'_>, hit: Range<usize>) -> Option<Range<usize>> {
         Place::LastField => {
             let fields = line_after(buf, hit.end);
             let line = &buf[fields.at..fields.end];
-            let end = memchr::memchr3(b'\n', b'\r', b' ', line).unwrap_or(line.len());
+            let end = line.iter().position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`')).unwrap_or(line.len());
             let mut colons = memchr::memchr_iter(b':', &line[..end]);
             let second = colons.nth(1)?;
             fields.at + second + 1..fields.at + end

@@ -40,6 +40,7 @@ pub(super) fn ask(session: &Session<'_>, text: Text<'_>, base: u64, hit: Hit, ow
         Matcher::Url { database } => finish(session, text, base, owner.rule, url::find(text.buf, hit.start, *database), finds),
         Matcher::ServiceAccount => finish(session, text, base, owner.rule, service_account::find(text.buf, hit.end), finds),
         Matcher::Assignment => {
+            session.budget.spend_work(assignment::REACH, session.limits);
             let one = assignment::find(text, hit).filter(|one| !session.rules.is_checked_form(&text.buf[one.secret.clone()]));
             finish(session, text, base, owner.rule, one, finds);
         }

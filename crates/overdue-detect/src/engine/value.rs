@@ -125,7 +125,7 @@ fn is_sequence(bytes: &[u8]) -> bool {
         }
     }
     // `000102030405…`, `00112233…`: the same step from each byte to the next.
-    if noise::is_hex(bytes) && bytes.len() >= 16 && bytes.len() % 2 == 0 {
+    if noise::is_hex(bytes) && bytes.len() >= 16 && bytes.len().is_multiple_of(2) {
         let values: Vec<u8> = bytes.chunks(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
         let step = values[1].wrapping_sub(values[0]);
         let same = values.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) == step).count();
@@ -156,11 +156,12 @@ fn is_encoded_text(bytes: &[u8], makeup: Makeup) -> bool {
     }
     let body = bytes.strip_suffix(b"==").or_else(|| bytes.strip_suffix(b"=")).unwrap_or(bytes);
     let Ok(text) = STANDARD_NO_PAD.decode(body) else { return false };
-    if !text.iter().all(|byte| (0x20..0x7f).contains(byte) || *byte == b'\n') {
+    if !text.iter().all(|byte| (0x20..0x7f).contains(byte) || byte.is_ascii_whitespace()) {
         return false;
     }
     let password = memchr::memchr(b':', &text).map(|at| text[at + 1..].trim_ascii());
-    text.trim_ascii().contains(&b' ') || password.is_some_and(|text| noise::is_stock_password(text) || noise::is_placeholder(text))
+    text.trim_ascii().iter().any(u8::is_ascii_whitespace)
+        || password.is_some_and(|text| noise::is_stock_password(text) || noise::is_placeholder(text))
 }
 
 /// How often a digit stands beside a letter: often in what is random, at the seams of words otherwise.
@@ -403,10 +404,13 @@ fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
             byte.is_ascii_alphabetic()
                 || matches!(
                     byte,
-                    b'_' | b'-' | b'.' | b'/' | b':' | b'$' | b' ' | b',' | b'!' | b'?' | b'#' | b'*' | b';' | b'>' | b'<' | b'='
+                    b'_' | b'-' | b'.' | b'/' | b':' | b'$' | b' ' | b',' | b'!' | b'?' | b'#' | b'*' | b';' | b'>' | b'<' | b'=' | b'@'
                 )
         });
-    if words_only && makeup.letters() >= 6 && makeup.symbol <= 1 && makeup.letters() < 9 && noise::is_odd(bytes) {
+    if words_only && [&b"pass"[..], b"pwd", b"pswd"].iter().any(|word| noise::contains_ignoring_case(bytes, word)) {
+        return false;
+    }
+    if words_only && makeup.letters() >= 6 && makeup.symbol <= 1 && makeup.letters() < 9 && noise::is_odd(bytes, 4.8) {
         return makeup.upper != 1 || !bytes[0].is_ascii_uppercase() || makeup.symbol > 0;
     }
     if words_only {
@@ -433,7 +437,7 @@ fn is_password(bytes: &[u8], makeup: Makeup, written: Written) -> bool {
     // `oauth2client`, `port-1`; but no word has a digit inside: `ra2awfmy`.
     let inside =
         makeup.symbol == 0 && bytes.len() >= 8 && digit_edges(bytes) == 2 && noise::surprise(bytes).is_none_or(|surprise| surprise >= 4.4);
-    let odd = bytes.len() >= 6 && makeup.digit > 0 && noise::is_odd(bytes);
+    let odd = bytes.len() >= 6 && makeup.digit > 0 && noise::is_odd(bytes, if makeup.digit > 1 { 4.3 } else { 4.8 });
     if is_identifier(bytes) && makeup.digit < 2 && makeup.classes() < 3 && !inside && !odd {
         return false;
     }
@@ -518,7 +522,7 @@ fn is_token(bytes: &[u8], makeup: Makeup) -> bool {
         return false;
     }
     // Short ones must alternate, or have no word in them.
-    let odd = bytes.len() < 20 && makeup.digit > 0 && digit_edges(bytes) >= 1 && noise::is_odd(bytes);
+    let odd = bytes.len() < 20 && makeup.digit > 0 && digit_edges(bytes) >= 1 && noise::is_odd(bytes, 5.0);
     let longest_word = bytes.split(|byte| !byte.is_ascii_alphanumeric()).map(<[u8]>::len).max().unwrap_or(0);
     if !odd && (longest_word < 10 || bytes.len() < 10) && bytes.len() < 40 && noise::surprise(bytes).is_none_or(|surprise| surprise < 4.8) {
         return false;
