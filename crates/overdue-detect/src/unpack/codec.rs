@@ -1,4 +1,4 @@
-//! Compressions of one stream: gzip, zstd, xz, lzip, bzip2.
+//! Compressions of one stream: gzip, zstd, xz, lzip, bzip2, lz4, brotli.
 
 use std::io::{self, Read};
 
@@ -9,6 +9,9 @@ use super::scan_reader;
 use super::source::Source;
 use crate::session::{Place, Session};
 
+/// Bytes the brotli decoder reads at a time.
+const BROTLI_BUFFER: usize = 8 << 10;
+
 /// How a stream is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
@@ -17,6 +20,8 @@ pub(crate) enum Codec {
     Xz,
     Lzip,
     Bzip2,
+    Lz4,
+    Brotli,
 }
 
 impl Codec {
@@ -27,6 +32,8 @@ impl Codec {
             Self::Xz => "xz",
             Self::Lzip => "lzip",
             Self::Bzip2 => "bzip2",
+            Self::Lz4 => "lz4",
+            Self::Brotli => "brotli",
         }
     }
 }
@@ -59,6 +66,8 @@ fn decoder<'s, R: io::BufRead + 's>(codec: Codec, source: R, window: u64) -> io:
     match codec {
         Codec::Gzip => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(source))),
         Codec::Bzip2 => Ok(Box::new(bzip2::bufread::MultiBzDecoder::new(source))),
+        Codec::Lz4 => Ok(Box::new(Lz4 { decoder: lz4_flex::frame::FrameDecoder::new(source) })),
+        Codec::Brotli => Ok(Box::new(brotli_decompressor::Decompressor::new(source, BROTLI_BUFFER))),
         Codec::Zstd => zstd_decoder(source, window),
         Codec::Xz => xz_decoder(source, window),
         Codec::Lzip => lzip_decoder(source, window),
@@ -116,4 +125,29 @@ pub(crate) fn xz_decoder<'s, R: io::BufRead + 's>(source: R, window: u64) -> io:
 fn lzip_decoder<'s, R: io::BufRead + 's>(source: R, window: u64) -> io::Result<Box<dyn Read + 's>> {
     let stream = xz2::stream::Stream::new_lzip_decoder(window + (2 << 20), xz2::stream::CONCATENATED).map_err(io::Error::from)?;
     Ok(Box::new(xz2::bufread::XzDecoder::new_stream(source, stream)))
+}
+
+/// Frames of lz4, one after the other.
+struct Lz4<R: Read> {
+    decoder: lz4_flex::frame::FrameDecoder<R>,
+}
+
+impl<R: io::BufRead> Read for Lz4<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let n = self.decoder.read(out)?;
+            if n > 0 || out.is_empty() || self.decoder.get_mut().fill_buf()?.is_empty() {
+                return Ok(n);
+            }
+        }
+    }
+}
+
+/// Whether a file whose name ends in `.br` is brotli, which has no magic: its beginning must decode. The extension for windows
+/// over 16 MiB, which nobody serves, is taken for something else.
+pub(super) fn is_brotli(name: &str, head: &[u8]) -> bool {
+    let mut out = [0; 256];
+    name.ends_with(".br")
+        && head.first().is_some_and(|first| first & 0x7f != 0x11)
+        && brotli_decompressor::Decompressor::new(head, BROTLI_BUFFER).read(&mut out).is_ok_and(|n| n > 0)
 }

@@ -7,6 +7,7 @@
 
 mod ar;
 mod codec;
+mod cpio;
 mod distil;
 mod git;
 mod held;
@@ -14,6 +15,8 @@ mod meter;
 mod office;
 mod pack;
 mod pdf;
+mod rpm;
+mod sevenz;
 mod source;
 mod sqlite;
 mod tar;
@@ -41,6 +44,11 @@ enum Container {
     Xz,
     Lzip,
     Bzip2,
+    Lz4,
+    Brotli,
+    SevenZ,
+    Cpio,
+    Rpm,
     Pdf,
     Sqlite,
     GitPack,
@@ -63,13 +71,14 @@ fn sniff(head: &[u8]) -> Option<Container> {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Container::Xz),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => Some(Container::Bzip2),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Some(Container::Bzip2),
-        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Container::Closed("7z")),
+        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(Container::SevenZ),
         [b'R', b'a', b'r', b'!', 0x1a, 7, ..] => Some(Container::Closed("rar")),
-        [4, 0x22, 0x4d, 0x18, ..] => Some(Container::Closed("lz4")),
-        [0xed, 0xab, 0xee, 0xdb, ..] => Some(Container::Closed("rpm")),
+        [4, 0x22, 0x4d, 0x18, ..] => Some(Container::Lz4),
+        [0xed, 0xab, 0xee, 0xdb, ..] => Some(Container::Rpm),
         [b'M', b'S', b'C', b'F', 0, 0, 0, 0, ..] => Some(Container::Closed("cabinet")),
         [b'L', b'Z', b'I', b'P', 1, ..] => Some(Container::Lzip),
         _ if head.starts_with(sqlite::MAGIC) => Some(Container::Sqlite),
+        _ if cpio::is_header(head) => Some(Container::Cpio),
         _ if pdf::is_header(head) => Some(Container::Pdf),
         _ if pack::is_header(head) => Some(Container::GitPack),
         _ if git::is_bundle(head) => Some(Container::GitBundle),
@@ -83,6 +92,9 @@ fn sniff(head: &[u8]) -> Option<Container> {
 fn named(place: &Place, head: &[u8]) -> Option<Container> {
     if git::is_loose(&place.name, head) {
         return Some(Container::GitLoose);
+    }
+    if codec::is_brotli(&place.name, head) {
+        return Some(Container::Brotli);
     }
     office::dialect(place).map(Container::Office)
 }
@@ -170,6 +182,11 @@ fn open(session: &mut Session<'_>, place: &Place, container: Container, reader: 
         Container::Xz => codec::scan(session, place, codec::Codec::Xz, reader),
         Container::Lzip => codec::scan(session, place, codec::Codec::Lzip, reader),
         Container::Bzip2 => codec::scan(session, place, codec::Codec::Bzip2, reader),
+        Container::Lz4 => codec::scan(session, place, codec::Codec::Lz4, reader),
+        Container::Brotli => codec::scan(session, place, codec::Codec::Brotli, reader),
+        Container::SevenZ => sevenz::scan(session, place, reader),
+        Container::Cpio => cpio::scan(session, place, reader),
+        Container::Rpm => rpm::scan(session, place, reader),
         Container::Pdf => pdf::scan(session, place, reader),
         Container::Sqlite => sqlite::scan(session, place, reader),
         Container::GitPack => pack::scan(session, place, reader),

@@ -137,6 +137,9 @@ fn any_bytes_are_survived() {
         crate::databases::example(),
         crate::git::example(),
         crate::pdf::example(),
+        crate::sevenz::example(),
+        crate::containers::lz4(&secret),
+        crate::containers::rpm(b"", &gzip(&crate::containers::cpio(&[("a.env", &secret)]))),
     ];
     let scanner = scanner_with(Limits { total_bytes_max: 8 << 20, ..Limits::default() });
     for archive in archives {

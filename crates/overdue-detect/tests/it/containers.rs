@@ -133,6 +133,100 @@ fn what_is_damaged_is_a_gap_and_what_came_before_is_kept() {
 
 #[test]
 fn what_is_not_opened_says_so() {
-    let scanned = scan("x.7z", b"7z\xbc\xaf\x27\x1c\x00\x04 and so on");
+    let scanned = scan("x.rar", b"Rar!\x1a\x07\x01\x00 and so on");
     assert_eq!(gaps(&scanned), [("unsupported", "")]);
+}
+
+#[test]
+fn packages_and_rarer_compressions() {
+    let secret = env(&token(1));
+    let archive = cpio(&[("./etc/app.env", &secret), ("./etc/empty", b"")]);
+    let expected = [(PAT, "./etc/app.env", Some(2))];
+    for (name, bytes) in [
+        ("x.cpio", archive.clone()),
+        ("x.cpio.lz4", lz4(&archive)),
+        ("x.rpm", rpm(b"", &gzip(&archive))),
+        ("x.rpm", rpm(b"", &zstd(&archive))),
+        // A RAM disk: microcode in a plain archive, all else in a packed one behind it.
+        ("initrd.img", [cpio(&[("kernel/x86/microcode", b"code")]), vec![0; 512], zstd(&archive)].concat()),
+    ] {
+        assert_eq!(seen(&scan(name, &bytes)), expected, "{name}");
+        assert_eq!(gaps(&scan(name, &bytes)), [], "{name}");
+    }
+    let script = format!("curl -H 'PRIVATE-TOKEN: {}'", token(2));
+    assert_eq!(seen(&scan("x.rpm", &rpm(script.as_bytes(), &gzip(&archive)))), [(PAT, "", None), (PAT, "./etc/app.env", Some(2))]);
+    let two = [lz4(b"first\n"), lz4(&secret)].concat();
+    assert_eq!(seen(&scan("a.env.lz4", &two)), [(PAT, "", Some(3))]);
+
+    assert_eq!(gaps(&scan("x.cpio", &archive[..archive.len() - 200])), [("corrupt", "")]);
+    assert_eq!(gaps(&scan("x.rpm", &rpm(b"", b"")[..120])), [("corrupt", "")]);
+    let packed = lz4(&secret.repeat(2000));
+    assert_eq!(gaps(&scan("x.lz4", &packed[..packed.len() / 2])), [("corrupt", "")]);
+
+    // Brotli has no magic: it is known by its name, and by decoding.
+    assert_eq!(seen(&scan("site.tar", &tar(&[("app.js.br", &brotli(&secret))]))), [(PAT, "app.js.br", Some(2))]);
+    assert_eq!(seen(&scan("plain.br", &secret)), [(PAT, "", Some(2))]);
+}
+
+/// A stored stream of brotli: one block as it is, and the end.
+fn brotli(bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.len() as u32 - 1;
+    // Window bits 0; not the last block; a length of four nibbles; stored.
+    let head = length << 4 | 1 << 20;
+    [&head.to_le_bytes()[..3], bytes, &[3]].concat()
+}
+
+pub(crate) fn lz4(bytes: &[u8]) -> Vec<u8> {
+    // Blocks as they are, each with its length.
+    let mut out = vec![4, 0x22, 0x4d, 0x18, 0x60, 0x40];
+    out.push((twox(&out[4..6]) >> 8) as u8);
+    for block in bytes.chunks(60_000) {
+        out.extend((block.len() as u32 | 1 << 31).to_le_bytes());
+        out.extend(block);
+    }
+    out.extend([0; 4]);
+    out
+}
+
+/// XXH32 of fewer than four bytes.
+fn twox(bytes: &[u8]) -> u32 {
+    let mut hash = 0x165667b1u32.wrapping_add(bytes.len() as u32);
+    for byte in bytes {
+        hash = hash.wrapping_add(u32::from(*byte).wrapping_mul(0x165667b1)).rotate_left(11).wrapping_mul(0x9e3779b1);
+    }
+    hash = (hash ^ hash >> 15).wrapping_mul(0x85ebca77);
+    hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2ae3d);
+    hash ^ hash >> 16
+}
+
+pub(crate) fn cpio(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, bytes) in entries.iter().chain([&("TRAILER!!!", &b""[..])]) {
+        let fields = [1, 0o100_644, 0, 0, 1, 0, bytes.len(), 0, 0, 0, 0, name.len() + 1, 0];
+        out.extend(b"070701");
+        fields.iter().for_each(|field| out.extend(format!("{field:08X}").bytes()));
+        out.extend(name.bytes());
+        out.push(0);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend(*bytes);
+        out.resize(out.len().next_multiple_of(4), 0);
+    }
+    out
+}
+
+pub(crate) fn rpm(script: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![0xed, 0xab, 0xee, 0xdb, 3, 0];
+    out.resize(96, 0);
+    for store in [&b"sig"[..], script] {
+        out.extend([0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0]);
+        out.extend(1u32.to_be_bytes());
+        out.extend((store.len() as u32).to_be_bytes());
+        out.extend([0; 16]);
+        out.extend(store);
+        if store == b"sig" {
+            out.resize(out.len().next_multiple_of(8), 0);
+        }
+    }
+    out.extend(payload);
+    out
 }

@@ -12,3 +12,4 @@ mod images;
 mod kit;
 mod pdf;
 mod places;
+mod sevenz;

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::text::Shown;
-
 /// Glyphs of one font.
 const GLYPHS_MAX: usize = 1 << 16;
 
@@ -72,22 +70,14 @@ impl Map {
         self.chars.len() < GLYPHS_MAX
     }
 
-    /// What was shown, read by this map.
-    pub(super) fn read(&self, shown: &[u8]) -> Vec<u8> {
-        let mut text = String::new();
-        for one in Shown::each(shown) {
-            match one {
-                Shown::Space => text.push(' '),
-                Shown::Line => text.push('\n'),
-                Shown::Glyphs(glyphs) => {
-                    for code in glyphs.chunks(self.width) {
-                        let code = code.iter().fold(0, |value, &byte| value << 8 | u32::from(byte));
-                        text.push(self.chars.get(&code).copied().unwrap_or('\u{fffd}'));
-                    }
-                }
-            }
+    /// What the glyphs mean.
+    pub(super) fn read(&self, glyphs: &[u8], text: &mut Vec<u8>) {
+        let mut utf8 = [0; 4];
+        for code in glyphs.chunks(self.width) {
+            let code = code.iter().fold(0, |value, &byte| value << 8 | u32::from(byte));
+            let c = self.chars.get(&code).copied().unwrap_or('\u{fffd}');
+            text.extend_from_slice(c.encode_utf8(&mut utf8).as_bytes());
         }
-        text.into_bytes()
     }
 }
 

@@ -14,7 +14,7 @@ use std::io::{self, BufRead, Read};
 use overdue_core::GapReason;
 
 use self::cmap::Map;
-use self::text::{Mode, PageText};
+use self::text::{Mode, PageText, Steps, readable, written};
 use super::codec::settle;
 use super::held::Held;
 use super::meter::Meter;
@@ -54,8 +54,7 @@ pub(super) fn scan(session: &mut Session<'_>, place: &Place, reader: &mut dyn Re
 struct Seen {
     /// What was shown on all pages, in glyphs.
     shown: Held,
-    /// Where each page's begins in it.
-    pages: Vec<(usize, Place)>,
+    pages: Vec<Page>,
     maps: Vec<Map>,
     damaged: u64,
     unread: u64,
@@ -63,19 +62,35 @@ struct Seen {
     full: bool,
 }
 
+/// A page of which the glyphs were kept.
+struct Page {
+    place: Place,
+    /// Where they begin.
+    start: usize,
+    has_steps: bool,
+}
+
+/// Scans what was shown on a page.
+fn read(session: &mut Session<'_>, page: &Place, shown: &[u8], has_steps: bool, meaning: impl Fn(&[u8], &mut Vec<u8>)) {
+    let both = [Steps::Spaces, Steps::Nothing];
+    for steps in &both[..1 + usize::from(has_steps)] {
+        let text = written(shown, *steps, &meaning);
+        session.budget.spend_unpacked(text.len() as u64, session.limits);
+        if session.budget.is_spent() {
+            return;
+        }
+        let mark = session.mark();
+        scan_slice(session, &page.wrapped("pdf text"), &text);
+        session.forget_lines(mark, &page.path);
+    }
+}
+
 impl Seen {
     fn read_by_maps(&self, session: &mut Session<'_>, place: &Place) {
-        for map in &self.maps {
-            for (at, (start, page)) in self.pages.iter().enumerate() {
-                let end = self.pages.get(at + 1).map_or(self.shown.len(), |(next, _)| *next);
-                let text = map.read(&self.shown[*start..end]);
-                session.budget.spend_unpacked(text.len() as u64, session.limits);
-                if session.budget.is_spent() {
-                    return;
-                }
-                let mark = session.mark();
-                scan_slice(session, &page.wrapped("pdf text"), &text);
-                session.forget_lines(mark, &page.path);
+        for (at, page) in self.pages.iter().enumerate() {
+            let end = self.pages.get(at + 1).map_or(self.shown.len(), |next| next.start);
+            for map in &self.maps {
+                read(session, &page.place, &self.shown[page.start..end], page.has_steps, |glyphs, text| map.read(glyphs, text));
             }
         }
         if self.maps.len() >= MAPS_MAX {
@@ -99,7 +114,7 @@ impl Seen {
         }
         if self.full {
             let what = format!(
-                "shows more text than {} bytes (seekable_bytes_max); maps of glyphs were not asked for the rest",
+                "shows more text than is put together, {} bytes in all (seekable_bytes_max) and 8 MiB a page; its bytes were scanned as they are",
                 session.limits.seekable_bytes_max
             );
             session.gap(&place.path, GapReason::TooLarge, what);
@@ -110,7 +125,8 @@ impl Seen {
 fn parts(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>, seen: &mut Seen) -> io::Result<()> {
     const KEYWORD: &[u8] = b"stream";
     let mut between = Vec::new();
-    let mut overlap = 0;
+    // What was scanned already, and where the last stream ended.
+    let (mut overlap, mut ended) = (0, 0);
     loop {
         let ahead = source.ahead(1 << 10)?;
         if ahead.is_empty() || session.budget.is_spent() {
@@ -130,18 +146,21 @@ fn parts(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>, seen
         source.consume(step);
         if begins {
             source.skip(newline)?;
-            let dictionary = Dictionary::of(&between, source.taken().get());
+            let dictionary = Dictionary::of(&between[ended..], source.taken().get());
             seen.encrypted |= dictionary.is_encrypted();
             if !stream(session, place, source, seen, &dictionary)? {
                 return Ok(());
             }
             between.push(b'\n');
+            ended = between.len();
         }
         if between.len() >= BETWEEN_BYTES {
             seen.encrypted |= encrypts(&between);
             flush(session, place, &between);
             overlap = OVERLAP_BYTES;
-            between.drain(..between.len() - overlap);
+            let gone = between.len() - overlap;
+            between.drain(..gone);
+            ended = ended.saturating_sub(gone);
         }
     }
     if between.len() > overlap {
@@ -196,14 +215,12 @@ impl<'b> Dictionary<'b> {
 
     /// The names after `/Filter`.
     fn filters(&self) -> Vec<&'b [u8]> {
-        let Some(at) = ["/Filter", "/F"].iter().find_map(|key| {
-            let found = memchr::memmem::find_iter(self.text, key.as_bytes())
+        let after = |key: &str| {
+            memchr::memmem::find_iter(self.text, key.as_bytes())
                 .map(|at| at + key.len())
-                .find(|&at| self.text.get(at).is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'[')));
-            found
-        }) else {
-            return Vec::new();
+                .find(|&at| self.text.get(at).is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'[')))
         };
+        let Some(at) = after("/Filter") else { return Vec::new() };
         let value = self.text[at..].trim_ascii_start();
         let value = match value {
             [b'[', list @ ..] => list.split(|&byte| byte == b']').next().unwrap_or_default(),
@@ -278,10 +295,11 @@ fn content(session: &mut Session<'_>, inner: &Place, seen: &mut Seen, dictionary
     let outcome = distil::scan(session, inner, "pdf text", &mut page, &mut Resumed { head: &head, error, reader: meter });
     session.forget_lines(mark, &inner.path);
     let shown = page.into_shown();
-    if !shown.is_empty() && !seen.full {
+    if !shown.bytes.is_empty() {
+        read(session, inner, &shown.bytes, shown.has_steps, |glyphs, text| text.extend(readable(glyphs)));
         let start = seen.shown.len();
-        seen.full = !seen.shown.push(&shown);
-        seen.pages.push((start, inner.clone()));
+        seen.full |= shown.cut || !seen.shown.push(&shown.bytes);
+        seen.pages.push(Page { place: inner.clone(), start, has_steps: shown.has_steps });
     }
     outcome
 }

@@ -23,35 +23,44 @@ pub(super) enum Mode {
     Strings,
 }
 
-/// One thing that was shown.
-pub(super) enum Shown<'s> {
-    Space,
-    Line,
-    Glyphs(&'s [u8]),
+/// What a step along the line means. A writer that shows each word by itself makes it a space, one that shows each glyph by
+/// itself nothing; the widths that would tell are in fonts that nobody reads here, so text is read in both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Steps {
+    Spaces,
+    Nothing,
 }
 
-const SPACE: u8 = 0;
+const STEP: u8 = 0;
 const LINE: u8 = 1;
 const GLYPHS: u8 = 2;
 
-impl<'s> Shown<'s> {
-    /// All that was shown, in order.
-    pub(super) fn each(mut shown: &'s [u8]) -> impl Iterator<Item = Self> {
-        std::iter::from_fn(move || {
-            let (&kind, rest) = shown.split_first()?;
-            shown = rest;
-            match kind {
-                SPACE => Some(Self::Space),
-                LINE => Some(Self::Line),
-                _ => {
-                    let (length, rest) = rest.split_first_chunk::<4>()?;
-                    let (glyphs, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-                    shown = rest;
-                    Some(Self::Glyphs(glyphs))
-                }
+/// What was shown on a page: lines, steps, and glyphs by their numbers.
+pub(super) struct Shown {
+    pub(super) bytes: Vec<u8>,
+    pub(super) has_steps: bool,
+    /// There was more than is kept.
+    pub(super) cut: bool,
+}
+
+/// What was shown as text, where `meaning` says of some glyphs what they mean.
+pub(super) fn written(mut shown: &[u8], steps: Steps, meaning: impl Fn(&[u8], &mut Vec<u8>)) -> Vec<u8> {
+    let mut text = Vec::new();
+    while let Some((&kind, rest)) = shown.split_first() {
+        shown = rest;
+        match kind {
+            STEP if steps == Steps::Spaces => text.push(b' '),
+            STEP => {}
+            LINE => text.push(b'\n'),
+            _ => {
+                let Some((length, rest)) = rest.split_first_chunk::<4>() else { break };
+                let Some((glyphs, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize) else { break };
+                meaning(glyphs, &mut text);
+                shown = rest;
             }
-        })
+        }
     }
+    text
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,11 +97,11 @@ pub(super) struct PageText {
     height: f32,
     shown_height: f32,
     moved: bool,
-    shown: Vec<u8>,
+    shown: Shown,
 }
 
 enum Piece {
-    Space,
+    Step,
     Glyphs(Vec<u8>),
 }
 
@@ -111,12 +120,12 @@ impl PageText {
             height: 0.0,
             shown_height: 0.0,
             moved: false,
-            shown: Vec::new(),
+            shown: Shown { bytes: Vec::new(), has_steps: false, cut: false },
         }
     }
 
     /// All that was shown, in glyphs.
-    pub(super) fn into_shown(self) -> Vec<u8> {
+    pub(super) fn into_shown(self) -> Shown {
         self.shown
     }
 
@@ -141,12 +150,12 @@ impl PageText {
         }
     }
 
-    fn word_ended(&mut self, out: &mut Vec<u8>) {
+    fn word_ended(&mut self) {
         let word = std::mem::take(&mut self.word);
         if let Some(number) = std::str::from_utf8(&word).ok().and_then(|word| word.parse::<f32>().ok()) {
             if self.in_array && number < SPACE_THOUSANDTHS && self.pending_bytes < STRING_BYTES_MAX {
                 self.pending_bytes += 1;
-                self.pending.push(Piece::Space);
+                self.pending.push(Piece::Step);
             }
             if self.numbers.len() == 6 {
                 self.numbers.remove(0);
@@ -160,12 +169,12 @@ impl PageText {
         self.in_array = false;
         let number = |back: usize| self.numbers.len().checked_sub(back).map_or(0.0, |at| self.numbers[at]);
         match word.as_slice() {
-            b"Tj" | b"TJ" => self.show(out),
+            b"Tj" | b"TJ" => self.show(),
             b"'" | b"\"" => {
-                self.new_line(out);
-                self.show(out);
+                self.new_line();
+                self.show();
             }
-            b"T*" => self.new_line(out),
+            b"T*" => self.new_line(),
             b"BT" => {
                 self.height = 0.0;
                 self.moved = true;
@@ -186,47 +195,41 @@ impl PageText {
         self.pending_bytes = 0;
     }
 
-    fn new_line(&mut self, out: &mut Vec<u8>) {
-        out.push(b'\n');
-        self.note(LINE);
+    fn new_line(&mut self) {
+        self.note(LINE, &[]);
         self.moved = false;
     }
 
-    fn note(&mut self, what: u8) {
-        if self.shown.len() < SHOWN_BYTES_MAX {
-            self.shown.push(what);
+    fn note(&mut self, what: u8, glyphs: &[u8]) {
+        if self.shown.bytes.len() + glyphs.len() + 5 > SHOWN_BYTES_MAX {
+            self.shown.cut = true;
+            return;
+        }
+        self.shown.bytes.push(what);
+        self.shown.has_steps |= what == STEP;
+        if what == GLYPHS {
+            self.shown.bytes.extend((glyphs.len() as u32).to_le_bytes());
+            self.shown.bytes.extend(glyphs);
         }
     }
 
-    fn show(&mut self, out: &mut Vec<u8>) {
+    fn show(&mut self) {
         if std::mem::take(&mut self.moved) {
             // A hundredth of a point is no line.
-            let (what, byte) = if (self.height - self.shown_height).abs() > 0.01 { (LINE, b'\n') } else { (SPACE, b' ') };
-            out.push(byte);
-            self.note(what);
+            self.note(if (self.height - self.shown_height).abs() > 0.01 { LINE } else { STEP }, &[]);
         }
         self.shown_height = self.height;
         for piece in std::mem::take(&mut self.pending) {
             match piece {
-                Piece::Space => {
-                    out.push(b' ');
-                    self.note(SPACE);
-                }
-                Piece::Glyphs(glyphs) => {
-                    if self.shown.len() + glyphs.len() < SHOWN_BYTES_MAX {
-                        self.shown.push(GLYPHS);
-                        self.shown.extend((glyphs.len() as u32).to_le_bytes());
-                        self.shown.extend(&glyphs);
-                    }
-                    out.extend(readable(&glyphs));
-                }
+                Piece::Step => self.note(STEP, &[]),
+                Piece::Glyphs(glyphs) => self.note(GLYPHS, &glyphs),
             }
         }
     }
 }
 
 /// A string as text: UTF-16 where it says so, or where every other byte is zero.
-fn readable(string: &[u8]) -> Vec<u8> {
+pub(super) fn readable(string: &[u8]) -> Vec<u8> {
     let wide = match string {
         [0xfe, 0xff, rest @ ..] => Some(rest),
         _ if string.len() >= 2 && string.len().is_multiple_of(2) && string.chunks_exact(2).all(|two| two[0] == 0) => Some(string),
@@ -264,7 +267,7 @@ impl Distiller for PageText {
                     if byte.is_ascii_whitespace() || matches!(byte, 0 | b'(' | b')' | b'<' | b'>' | b'[' | b']' | b'{' | b'}' | b'%' | b'/')
                     {
                         self.at = At::Between;
-                        self.word_ended(out);
+                        self.word_ended();
                         // The byte that ended the word may begin something.
                         at -= 1;
                     } else if self.word.len() < WORD_BYTES_MAX {
@@ -360,6 +363,9 @@ mod tests {
             page.feed(&[byte], &mut out);
         }
         page.feed(b"\n", &mut out);
+        if mode == Mode::Page {
+            out = written(&page.into_shown().bytes, Steps::Spaces, |glyphs, text| text.extend(readable(glyphs)));
+        }
         String::from_utf8_lossy(&out).trim().to_owned()
     }
 
