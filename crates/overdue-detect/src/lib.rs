@@ -32,6 +32,19 @@
 //! - **Chunks do not matter.** A text that comes in pieces gives the same detections as the whole.
 //! - It does no IO but reading what it is given, opens no file, starts nothing, and knows no network and no clock.
 //!
+//! # What it opens
+//!
+//! | | |
+//! | --- | --- |
+//! | Archives | zip (jar, whl, docx, function packages), tar, 7z, `ar` (deb), cpio (initial RAM disks), rpm |
+//! | Compressions | gzip, zstd, xz, bzip2, lz4, lzip; brotli where the name ends in `.br` |
+//! | Images | `docker save` and OCI layouts: every layer, what a later one deletes too, and the build's own variables |
+//! | Documents | PDF (packed streams, pieces of text, numbered glyphs, embedded files), text runs of Office and OpenDocument |
+//! | Databases | SQLite: values over several pages, archives in blobs, deleted rows |
+//! | Git | loose objects, packs with their differences, bundles |
+//!
+//! Known and not opened, so that a gap says it: rar, cabinet, what is encrypted, PPMd and BCJ2 in 7z, LZW in PDF.
+//!
 //! # How it works
 //!
 //! Rules are data: `rules/*.toml`, one block for each kind, each with its own examples (`RuleSet::check` proves them). One

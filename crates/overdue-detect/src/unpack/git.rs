@@ -76,7 +76,7 @@ fn parts(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>) -> i
     }
     scan_slice(session, place, &names);
     if pack::is_header(source.peek(12)?) {
-        return pack::objects(session, place, source);
+        return pack::scan(session, place, source);
     }
     session.gap(&place.path, GapReason::Corrupt, "the bundle holds no pack that is understood; its bytes were scanned as they are");
     super::tar::rest(session, place, source)

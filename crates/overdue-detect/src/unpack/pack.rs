@@ -1,8 +1,9 @@
 //! Git's packs: every object of a repository one after the other.
 //!
-//! Objects are scanned as they come; one that is written as the difference to another is put together from it, while that
-//! one is still in memory. Where it is not, the bytes the difference brings along are scanned, and that is a gap. An
-//! object's place is its id, with which `git show` and `git log --find-object` go on.
+//! Objects are scanned as they come; one that is written as the difference to another is put together from it. That one is
+//! still in memory, or is made again where the whole pack is: one that fits in half of `seekable_bytes_max`. Where neither
+//! is so, the bytes the difference brings along are scanned, and that is a gap. An object's place is its id, with which
+//! `git show` and `git log --find-object` go on.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read};
@@ -21,12 +22,16 @@ use super::{Resumed, scan_bytes};
 use crate::engine::scan_slice;
 use crate::session::{Place, Session};
 
-/// The largest object that is held in memory, to be named and to be a base.
-const OBJECT_BYTES_MAX: u64 = 16 << 20;
+/// The largest object that is held in memory, to be named and to be a base, as a part of `seekable_bytes_max`.
+const OBJECT_PART: u64 = 16;
+/// The longest chain of differences that is made again; git's own longest is 250 unless it is told otherwise.
+const CHAIN_MAX: usize = 1024;
 /// What a held object costs besides its bytes.
 const OBJECT_OVERHEAD_BYTES: u64 = 128;
 /// A pack ends in its checksum, of SHA-1 or of SHA-256.
 const CHECKSUM_BYTES_MAX: usize = 32;
+/// An object's kind and size, and which object it is the difference to.
+const HEADER_BYTES_MAX: usize = 48;
 
 type Id = [u8; 20];
 
@@ -37,9 +42,43 @@ pub(super) fn is_header(head: &[u8]) -> bool {
 
 /// Scans every object.
 pub(super) fn scan(session: &mut Session<'_>, place: &Place, reader: &mut dyn Read) -> io::Result<()> {
-    let mut source = Source::new(reader);
-    let outcome = objects(session, place, &mut source);
+    let mut pack = Held::new(session);
+    let (outcome, whole) = match pack.fill(reader, session.limits.seekable_bytes_max / 2) {
+        Ok(filled) => (Ok(()), filled == Filled::Whole),
+        Err(error) => (Err(error), true),
+    };
+    if whole {
+        let mut bytes = &*pack;
+        let mut source = Source::new(&mut bytes);
+        let scanned = objects(session, place, &mut source, Some(&pack));
+        settle(session, place, &source, None, scanned)?;
+        return outcome;
+    }
+    let mut rest = Spilled { pack: Some(pack), at: 0, reader };
+    let mut source = Source::new(&mut rest);
+    let outcome = objects(session, place, &mut source, None);
     settle(session, place, &source, None, outcome)
+}
+
+/// A pack that turned out too large to hold: what was read of it, let go once it was given, then the rest.
+struct Spilled<'r> {
+    pack: Option<Held>,
+    at: usize,
+    reader: &'r mut dyn Read,
+}
+
+impl Read for Spilled<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if let Some(pack) = &self.pack {
+            let n = (&pack[self.at..]).read(out)?;
+            self.at += n;
+            if n > 0 || out.is_empty() {
+                return Ok(n);
+            }
+            self.pack = None;
+        }
+        self.reader.read(out)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,28 +129,65 @@ impl Base {
 struct Bases {
     by_offset: HashMap<u64, Rc<Base>>,
     by_id: HashMap<Id, u64>,
-    order: VecDeque<(u64, Id)>,
+    order: VecDeque<(u64, Option<Id>)>,
     bytes: u64,
 }
 
 impl Bases {
-    fn find(&self, form: &Form, here: u64) -> Option<Rc<Base>> {
-        let offset = match form {
-            Form::Whole(_) => return None,
-            Form::Before(back) => here.checked_sub(*back)?,
-            Form::Named(id) => *self.by_id.get(id)?,
-        };
-        self.by_offset.get(&offset).map(Rc::clone)
+    /// Where the object stands that this one is the difference to.
+    fn offset(&self, form: &Form, here: u64) -> Option<u64> {
+        match form {
+            Form::Whole(_) => None,
+            Form::Before(back) => here.checked_sub(*back),
+            Form::Named(id) => self.by_id.get(id).copied(),
+        }
     }
 
-    fn keep(&mut self, offset: u64, id: Id, base: Base, most: u64) {
+    /// The object that this one is the difference to, made again from the pack where it was let go.
+    fn find(&mut self, session: &Session<'_>, pack: Option<&[u8]>, form: &Form, here: u64) -> Option<Rc<Base>> {
+        let mut at = self.offset(form, here)?;
+        let mut chain = Vec::new();
+        let mut base = loop {
+            if let Some(base) = self.by_offset.get(&at) {
+                break Rc::clone(base);
+            }
+            let bytes = pack?.get(usize::try_from(at).ok()?..)?;
+            let (form, length) = parsed(&bytes[..bytes.len().min(HEADER_BYTES_MAX)])?;
+            let packed = bytes.get(length..)?;
+            match form {
+                Form::Whole(Kind::Tree) => break Rc::new(Base { kind: Kind::Tree, bytes: Held::new(session) }),
+                Form::Whole(kind) => {
+                    let base = Rc::new(Base { kind, bytes: inflated(session, packed)? });
+                    self.keep(at, None, &base, bases_max(session, pack));
+                    break base;
+                }
+                _ => {
+                    chain.push((at, packed));
+                    at = self.offset(&form, at)?;
+                }
+            }
+            (chain.len() <= CHAIN_MAX).then_some(())?;
+        };
+        while let Some((at, packed)) = chain.pop().filter(|_| base.kind != Kind::Tree) {
+            let mut bytes = Held::new(session);
+            apply(&base.bytes, &inflated(session, packed)?, &mut bytes, object_max(session))?;
+            session.budget.spend_unpacked(bytes.len() as u64, session.limits);
+            base = Rc::new(Base { kind: base.kind, bytes });
+            self.keep(at, None, &base, bases_max(session, pack));
+        }
+        Some(base)
+    }
+
+    fn keep(&mut self, offset: u64, id: Option<Id>, base: &Rc<Base>, most: u64) {
         let size = base.bytes.len() as u64 + OBJECT_OVERHEAD_BYTES;
         while self.bytes + size > most && self.drop_oldest() {}
         if self.bytes + size <= most {
             self.bytes += size;
-            self.by_offset.insert(offset, Rc::new(base));
-            self.by_id.insert(id, offset);
+            self.by_offset.insert(offset, Rc::clone(base));
             self.order.push_back((offset, id));
+            if let Some(id) = id {
+                self.by_id.insert(id, offset);
+            }
         }
     }
 
@@ -120,15 +196,33 @@ impl Bases {
         if let Some(base) = self.by_offset.remove(&offset) {
             self.bytes = self.bytes.saturating_sub(base.bytes.len() as u64 + OBJECT_OVERHEAD_BYTES);
         }
-        if self.by_id.get(&id) == Some(&offset) {
+        if let Some(id) = id.filter(|id| self.by_id.get(id) == Some(&offset)) {
             self.by_id.remove(&id);
         }
         true
     }
 }
 
-/// Scans the objects of the pack that begins here.
-pub(super) fn objects(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>) -> io::Result<()> {
+/// The largest object that is held.
+fn object_max(session: &Session<'_>) -> u64 {
+    session.limits.seekable_bytes_max / OBJECT_PART
+}
+
+/// What all bases may take: half of what may be held, less where the pack itself takes half.
+fn bases_max(session: &Session<'_>, pack: Option<&[u8]>) -> u64 {
+    session.limits.seekable_bytes_max / if pack.is_some() { 4 } else { 2 }
+}
+
+/// A packed object of the pack in memory; `None` where it is damaged or too large.
+fn inflated(session: &Session<'_>, packed: &[u8]) -> Option<Held> {
+    let mut bytes = Held::new(session);
+    let filled = bytes.fill(&mut flate2::bufread::ZlibDecoder::new(packed), object_max(session)).ok()?;
+    session.budget.spend_unpacked(bytes.len() as u64, session.limits);
+    (filled == Filled::Whole && !session.budget.is_spent()).then_some(bytes)
+}
+
+/// Scans the objects of the pack that begins here; `pack` is all of it, where it is in memory.
+fn objects(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>, pack: Option<&[u8]>) -> io::Result<()> {
     let taken = source.taken();
     let start = taken.get();
     let head = source.bytes(12)?.unwrap_or_default();
@@ -152,7 +246,7 @@ pub(super) fn objects(session: &mut Session<'_>, place: &Place, source: &mut Sou
         if !counted(session) {
             break;
         }
-        match object(session, place, source, &mut bases, offset, &form)? {
+        match object(session, place, source, &mut bases, pack, (offset, &form))? {
             Outcome::Scanned => {}
             Outcome::Apart => apart += 1,
             // Where the next object begins is lost with this one's end.
@@ -181,9 +275,17 @@ pub(super) fn objects(session: &mut Session<'_>, place: &Place, source: &mut Sou
 
 /// Takes an object's header. `None`: it is none.
 fn header(source: &mut Source<'_>) -> io::Result<Option<Form>> {
-    let ahead = source.peek(48)?.to_vec();
+    let parsed = parsed(source.peek(HEADER_BYTES_MAX)?);
+    if let Some((_, length)) = parsed {
+        source.skip(length as u64)?;
+    }
+    Ok(parsed.map(|(form, _)| form))
+}
+
+/// An object's header, and its length.
+fn parsed(ahead: &[u8]) -> Option<(Form, usize)> {
     let mut at = 0;
-    let kind = ahead.first().map_or(0, |byte| byte >> 4 & 7);
+    let kind = ahead.first()? >> 4 & 7;
     // The size, which the object itself says best.
     while ahead.get(at).is_some_and(|byte| byte & 0x80 != 0) {
         at += 1;
@@ -197,10 +299,9 @@ fn header(source: &mut Source<'_>) -> io::Result<Option<Form>> {
         6 => {
             let mut back = 0u64;
             loop {
-                let Some(&byte) = ahead.get(at) else { return Ok(None) };
+                let byte = *ahead.get(at)?;
                 at += 1;
-                let Some(wider) = back.checked_mul(128) else { return Ok(None) };
-                back = wider | u64::from(byte & 0x7f);
+                back = back.checked_mul(128)? | u64::from(byte & 0x7f);
                 if byte & 0x80 == 0 {
                     break;
                 }
@@ -209,17 +310,13 @@ fn header(source: &mut Source<'_>) -> io::Result<Option<Form>> {
             Form::Before(back)
         }
         7 => {
-            let Some(id) = ahead.get(at..at + 20) else { return Ok(None) };
+            let id = ahead.get(at..at + 20)?;
             at += 20;
             Form::Named(id.try_into().unwrap_or_default())
         }
-        _ => return Ok(None),
+        _ => return None,
     };
-    if at > 32 || at >= ahead.len() {
-        return Ok(None);
-    }
-    source.skip(at as u64)?;
-    Ok(Some(form))
+    (at < ahead.len()).then_some((form, at))
 }
 
 enum Outcome {
@@ -234,14 +331,14 @@ fn object(
     place: &Place,
     source: &mut Source<'_>,
     bases: &mut Bases,
-    offset: u64,
-    form: &Form,
+    pack: Option<&[u8]>,
+    (offset, form): (u64, &Form),
 ) -> io::Result<Outcome> {
-    let whole_max = OBJECT_BYTES_MAX.min(session.limits.seekable_bytes_max / 4);
+    let whole_max = object_max(session);
     let by_offset = place.entry(format!("@{offset}").as_bytes());
     let mut bytes = Held::new(session);
     // Bases give way to what is read now.
-    while bytes.room() < whole_max && bases.drop_oldest() {}
+    while bytes.room() < 3 * whole_max && bases.drop_oldest() {}
     let packed = source.taken();
     let mut meter = Meter::new(session, packed, flate2::bufread::ZlibDecoder::new(&mut *source));
     let mut outcome = bytes.fill(&mut meter, whole_max);
@@ -257,7 +354,7 @@ fn object(
         };
         outcome = scanned.and_then(|()| meter.drain()).map(|()| Filled::Full);
     } else {
-        let made = made(session, bases, offset, form, bytes, whole_max);
+        let made = made(session, bases, pack, (offset, form), bytes);
         match made {
             Ok((kind, object)) => {
                 let id = id(kind, &object);
@@ -265,7 +362,7 @@ fn object(
                     scan_bytes(session, &place.entry(hex(&id).as_bytes()), &object);
                 }
                 if outcome.is_ok() {
-                    bases.keep(offset, id, Base::new(kind, object), session.limits.seekable_bytes_max / 2);
+                    bases.keep(offset, Some(id), &Rc::new(Base::new(kind, object)), bases_max(session, pack));
                 }
             }
             Err(difference) => {
@@ -295,13 +392,19 @@ fn object(
 }
 
 /// The object that was meant. What the pack holds of it comes back where that is a difference to what is not at hand.
-fn made(session: &mut Session<'_>, bases: &Bases, offset: u64, form: &Form, bytes: Held, whole_max: u64) -> Result<(Kind, Held), Held> {
+fn made(
+    session: &mut Session<'_>,
+    bases: &mut Bases,
+    pack: Option<&[u8]>,
+    (offset, form): (u64, &Form),
+    bytes: Held,
+) -> Result<(Kind, Held), Held> {
     if let Form::Whole(kind) = form {
         return Ok((*kind, bytes));
     }
-    let Some(base) = bases.find(form, offset) else { return Err(bytes) };
+    let Some(base) = bases.find(session, pack, form, offset) else { return Err(bytes) };
     let mut object = Held::new(session);
-    if base.kind != Kind::Tree && apply(&base.bytes, &bytes, &mut object, whole_max).is_none() {
+    if base.kind != Kind::Tree && apply(&base.bytes, &bytes, &mut object, object_max(session)).is_none() {
         return Err(bytes);
     }
     session.budget.spend_unpacked(object.len() as u64, session.limits);

@@ -37,11 +37,11 @@ pub(super) fn scan(session: &mut Session<'_>, place: &Place, reader: &mut dyn Re
         session.gap(&place.path, GapReason::TooLarge, what);
         return scan_stream(session, place, &mut Resumed { head: &held, error: None, reader });
     }
-    if !session.budget.is_spent() {
-        if let Err((reason, detail)) = open(session, place, &held) {
-            session.gap(&place.path, reason, format!("{detail}; its bytes were scanned as they are"));
-            scan_slice(session, place, &held);
-        }
+    if !session.budget.is_spent()
+        && let Err((reason, detail)) = open(session, place, &held)
+    {
+        session.gap(&place.path, reason, format!("{detail}; its bytes were scanned as they are"));
+        scan_slice(session, place, &held);
     }
     filled.map(|_| ())
 }
@@ -230,7 +230,13 @@ impl Folder {
                         after.push(filter);
                     }
                     let stream = lzma(coder, &after).map_err(|_| damaged())?;
-                    Box::new(xz2::bufread::XzDecoder::new_stream(below, stream))
+                    if after.is_empty() || coder.method == [0x21] {
+                        Box::new(xz2::bufread::XzDecoder::new_stream(below, stream))
+                    } else {
+                        // LZMA does not say where it ends, and a filter keeps its last bytes until it is told; a few bytes
+                        // more push them out, and what they make themselves is behind the last entry.
+                        Box::new(xz2::bufread::XzDecoder::new_stream(below.chain(&[0; 64][..]), stream))
+                    }
                 }
                 [4, 1, 8] => Box::new(flate2::bufread::DeflateDecoder::new(below)),
                 [4, 1, 9] => Box::new(deflate64::Deflate64Decoder::with_buffer(below)),

@@ -365,7 +365,7 @@ impl<'d> Database<'d> {
         // Pages of tables first, so that what is left over of others claims nothing of theirs.
         for owned in [true, false] {
             for number in 1..database.owner.len() {
-                if database.owner[number].is_some() == owned && !(database.claimed[number] && !owned) {
+                if database.owner[number].is_some() == owned && (owned || !database.claimed[number]) {
                     if session.budget.is_spent() {
                         return;
                     }

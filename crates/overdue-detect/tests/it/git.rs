@@ -54,7 +54,12 @@ impl Pack {
 
     /// A difference to the last object.
     fn before(&mut self, delta: &[u8]) {
-        let mut back = self.bytes.len() - self.last;
+        self.to(self.last, delta);
+    }
+
+    /// A difference to the object at this place.
+    fn to(&mut self, offset: usize, delta: &[u8]) {
+        let mut back = self.bytes.len() - offset;
         let mut bytes = vec![(back & 0x7f) as u8];
         while back > 0x7f {
             back = (back >> 7) - 1;
@@ -150,6 +155,34 @@ fn a_difference_to_what_is_not_at_hand_is_a_gap_and_its_own_bytes_are_scanned() 
     assert!(seen(&scanned).iter().all(|one| one.1.starts_with('@')));
     assert_eq!(gaps(&scanned), [("unsupported", "")]);
     assert!(scanned.gaps[0].detail.starts_with("3 objects"), "{:?}", scanned.gaps);
+}
+
+#[test]
+fn a_base_that_was_let_go_is_made_again_while_the_pack_is_in_memory() {
+    let mut pack = Pack::new();
+    let split = token(1);
+    let base = [format!("GITHUB={}", &split[..20]).into_bytes(), b"\nfiller filler filler\n".to_vec()].concat();
+    pack.object(3, &base);
+    let second = delta(&base, 27, b"-", 27);
+    pack.before(&second);
+    let second_at = pack.last;
+    for seed in 0..10u32 {
+        let filler: Vec<u8> = (0..2500u32).flat_map(|n| (n + seed).wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        pack.object(3, &filler);
+    }
+    // To the second object, in which a dash stands where the rest of the token belongs.
+    let length = base.len() + 1;
+    let last = [size(length), size(length + 19)].concat();
+    let last = [&last[..], &[0x90, 27, 20], &split.as_bytes()[20..], &[0x91, 28, (length - 28) as u8]].concat();
+    pack.to(second_at, &last);
+    let bytes = pack.finish();
+    let scanned = scanner_with(Limits { seekable_bytes_max: 256 << 10, ..Limits::default() }).scan_bytes("p.pack", &bytes);
+    assert_eq!(gaps(&scanned), [], "{:?}", scanned.gaps);
+    assert_eq!(scanned.detections.len(), 1);
+    assert_eq!((scanned.detections[0].rule.as_str(), scanned.detections[0].line), (PAT, Some(1)));
+    // Too large to hold: a gap, and what the difference brings along.
+    let scanned = scanner_with(Limits { seekable_bytes_max: 180 << 10, ..Limits::default() }).scan_bytes("p.pack", &bytes);
+    assert_eq!(gaps(&scanned), [("unsupported", "")]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(crate) enum Method {
     Copy,
     Lzma,
     Lzma2,
+    X86Lzma,
     X86Lzma2,
     Ppmd,
     Aes,
@@ -27,6 +28,7 @@ fn packed(method: Method, bytes: &[u8]) -> Vec<u8> {
     match method {
         Method::Lzma => _ = filters.lzma1(&options),
         Method::Lzma2 => _ = filters.lzma2(&options),
+        Method::X86Lzma => _ = filters.x86().lzma1(&options),
         Method::X86Lzma2 => _ = filters.x86().lzma2(&options),
         _ => return bytes.to_vec(),
     }
@@ -46,6 +48,7 @@ fn folder(method: Method) -> Vec<u8> {
         Method::Copy => vec![1, 1, 0],
         Method::Lzma => [&[1, 0x23, 3, 1, 1, 5, 0x5d][..], &(1u32 << 16).to_le_bytes()].concat(),
         Method::Lzma2 => vec![1, 0x21, 0x21, 1, 8],
+        Method::X86Lzma => vec![2, 4, 3, 3, 1, 3, 0x23, 3, 1, 1, 5, 0x5d, 0, 0, 1, 0, 0, 1],
         Method::X86Lzma2 => vec![2, 4, 3, 3, 1, 3, 0x21, 0x21, 1, 8, 0, 1],
         Method::Ppmd => vec![1, 0x23, 3, 4, 1, 5, 6, 0, 0, 0, 1],
         Method::Aes => vec![1, 0x24, 6, 0xf1, 7, 1, 2, 0x53, 0],
@@ -53,7 +56,7 @@ fn folder(method: Method) -> Vec<u8> {
 }
 
 fn coders(method: Method) -> usize {
-    if matches!(method, Method::X86Lzma2) { 2 } else { 1 }
+    if matches!(method, Method::X86Lzma | Method::X86Lzma2) { 2 } else { 1 }
 }
 
 /// Blocks of entries that are packed together.
@@ -114,7 +117,7 @@ fn blocks_of_all_kinds() {
     let scanned = scan("x.7z", &example());
     assert_eq!(gaps(&scanned), [], "{:?}", scanned.gaps);
     assert_eq!(seen(&scanned), expected);
-    for method in [Method::Copy, Method::Lzma, Method::Lzma2, Method::X86Lzma2] {
+    for method in [Method::Copy, Method::Lzma, Method::Lzma2, Method::X86Lzma, Method::X86Lzma2] {
         for packed_directory in [false, true] {
             let bytes =
                 archive(&[(method, &[("README", b"nothing"), ("a.env", &env(&token(1))), ("end", b"the end of it")])], packed_directory);

@@ -125,7 +125,8 @@ impl Seen {
 fn parts(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>, seen: &mut Seen) -> io::Result<()> {
     const KEYWORD: &[u8] = b"stream";
     let mut between = Vec::new();
-    let mut overlap = 0;
+    // What was scanned already, and where the last stream ended.
+    let (mut overlap, mut ended) = (0, 0);
     loop {
         let ahead = source.ahead(1 << 10)?;
         if ahead.is_empty() || session.budget.is_spent() {
@@ -145,18 +146,21 @@ fn parts(session: &mut Session<'_>, place: &Place, source: &mut Source<'_>, seen
         source.consume(step);
         if begins {
             source.skip(newline)?;
-            let dictionary = Dictionary::of(&between, source.taken().get());
+            let dictionary = Dictionary::of(&between[ended..], source.taken().get());
             seen.encrypted |= dictionary.is_encrypted();
             if !stream(session, place, source, seen, &dictionary)? {
                 return Ok(());
             }
             between.push(b'\n');
+            ended = between.len();
         }
         if between.len() >= BETWEEN_BYTES {
             seen.encrypted |= encrypts(&between);
             flush(session, place, &between);
             overlap = OVERLAP_BYTES;
-            between.drain(..between.len() - overlap);
+            let gone = between.len() - overlap;
+            between.drain(..gone);
+            ended = ended.saturating_sub(gone);
         }
     }
     if between.len() > overlap {
@@ -211,14 +215,12 @@ impl<'b> Dictionary<'b> {
 
     /// The names after `/Filter`.
     fn filters(&self) -> Vec<&'b [u8]> {
-        let Some(at) = ["/Filter", "/F"].iter().find_map(|key| {
-            let found = memchr::memmem::find_iter(self.text, key.as_bytes())
+        let after = |key: &str| {
+            memchr::memmem::find_iter(self.text, key.as_bytes())
                 .map(|at| at + key.len())
-                .find(|&at| self.text.get(at).is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'[')));
-            found
-        }) else {
-            return Vec::new();
+                .find(|&at| self.text.get(at).is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'[')))
         };
+        let Some(at) = after("/Filter") else { return Vec::new() };
         let value = self.text[at..].trim_ascii_start();
         let value = match value {
             [b'[', list @ ..] => list.split(|&byte| byte == b']').next().unwrap_or_default(),
