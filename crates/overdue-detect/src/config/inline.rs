@@ -118,6 +118,11 @@ impl Seen {
     pub(crate) fn look(&mut self, buf: &[u8], base: u64, from: usize, to: usize, mut lines: Lines) {
         let Some(automaton) = automaton() else { return };
         let end = (to + MARKER_BYTES_MAX).min(buf.len());
+        // Few texts have any, and this is as fast as memory; one written in capitals is honoured and not told as unused.
+        let stems: [&[u8]; 3] = [b":allow", b":ignore", b"allowlist"];
+        if !stems.iter().any(|stem| memchr::memmem::find(&buf[from..end], stem).is_some()) {
+            return;
+        }
         for hit in automaton.find_iter(&buf[from..end]).filter(|hit| from + hit.start() < to) {
             if self.markers.len() >= UNUSED_MAX {
                 return;

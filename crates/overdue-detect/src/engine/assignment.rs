@@ -14,7 +14,7 @@ use super::found::Match;
 use super::name::{self, Kind, NAME_MAX, is_name_byte, name_round};
 use super::prefilter::Hit;
 use super::value::{VALUE_MAX, Written, is_secret};
-use super::{Syntax, Text, command};
+use super::{Syntax, Text, command, value};
 
 /// How far from a name the value of its pair may begin.
 const PAIR_REACH: usize = 240;
@@ -43,7 +43,12 @@ pub(crate) fn find(text: Text<'_>, hit: Hit) -> Option<Match> {
     if method || buf[..name.start].ends_with(b"::") || buf[..name.start].ends_with(b"</") {
         return None;
     }
+    // A file and its digest, as lock files have them: `"src/token.rs":"83769e97…"`.
+    let of_a_path = name.start > 0 && matches!(buf[name.start - 1], b'/' | b'\\') || value::has_file_ending(&buf[name.clone()]);
     let fits = |(value, written): &(Range<usize>, Written)| {
+        if of_a_path && value::is_digest_like(&buf[value.clone()]) {
+            return false;
+        }
         // A bare `key` that a program assigns to is a key; in data it names whatever there is.
         let between = &buf[name.end..value.start.max(name.end)];
         let assigned = *written == Written::Quoted && text.syntax == Syntax::Code && between.trim_ascii_start().starts_with(b"=");

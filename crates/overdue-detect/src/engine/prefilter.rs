@@ -19,6 +19,8 @@ use crate::rules::rule::{Matcher, Rule, Trigger};
 
 /// The least number of token bytes with which a match begins that is looked for at the starts of long tokens.
 const LONG: usize = 15;
+/// Literals that are known by one piece: each is compared wherever the piece stands, and `key` stands everywhere.
+const SHARED_MAX: usize = 4;
 /// Spreads pieces over the tables; an odd number without a pattern.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A letter in any case becomes the small one. Some signs become others, which the full comparison sorts out.
@@ -80,8 +82,10 @@ impl Prefilter {
         }
         let (mut heads, mut pieces) = (Pieces::new(), Pieces::new());
         let mut short = Vec::new();
-        let mut rarest: Vec<&[u8]> = Vec::new();
-        // The short ones first: their pieces stand in many of the longer ones, which then need none of their own.
+        // Pieces, and how many literals are known by each.
+        let mut rarest: Vec<(&[u8], usize)> = Vec::new();
+        let mut number_of: std::collections::HashMap<&[u8], usize> = std::collections::HashMap::new();
+        // The short ones first: their pieces stand in many of the longer ones, of which some then need none of their own.
         let mut order: Vec<usize> = (0..literals.len()).collect();
         order.sort_by_key(|&at| (literals[at].text.len(), at));
         for at in order {
@@ -91,11 +95,23 @@ impl Prefilter {
             } else if text.len() < 3 {
                 short.push(at);
             } else {
-                let known = rarest.iter().find_map(|piece| Some((*piece, memchr::memmem::find(text, piece)?)));
-                let (piece, offset) = known.unwrap_or_else(|| rarest_piece(text));
-                if known.is_none() {
-                    rarest.push(piece);
-                }
+                let parts = [3, PIECE].into_iter().flat_map(|length| text.windows(length).enumerate());
+                let known = parts
+                    .filter_map(|(offset, part)| Some((*number_of.get(part)?, offset)))
+                    .filter(|&(number, _)| rarest[number].1 < SHARED_MAX)
+                    .min();
+                let (piece, offset) = match known {
+                    Some((number, offset)) => {
+                        rarest[number].1 += 1;
+                        (rarest[number].0, offset)
+                    }
+                    None => {
+                        let (piece, offset) = rarest_piece(text);
+                        number_of.insert(piece, rarest.len());
+                        rarest.push((piece, 1));
+                        (piece, offset)
+                    }
+                };
                 for key in keys_of(piece) {
                     pieces.add(key, at, offset as u8);
                 }
@@ -103,7 +119,7 @@ impl Prefilter {
         }
         heads.settle();
         pieces.settle();
-        let shapes = Shapes::new(&rarest);
+        let shapes = Shapes::new(&rarest.iter().map(|(piece, _)| *piece).collect::<Vec<_>>());
         let longest = literals.iter().map(|literal| literal.text.len()).max().unwrap_or(0);
         Self { shapes, pieces, heads, short, longest, literals }
     }

@@ -10,7 +10,7 @@ pub(crate) const PIECE: usize = 4;
 /// Groups of pieces, eight for each set of tables.
 const GROUPS: usize = 16;
 /// How often each piece is given another group if that one is better.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 2;
 
 /// For each byte of a piece and each half of it, the groups that know it: the first eight, then the others.
 pub(crate) struct Shapes {

@@ -181,7 +181,7 @@ fn is_mixed(bytes: &[u8], makeup: Makeup) -> bool {
 }
 
 /// Hex of the length of a digest.
-fn is_digest_like(bytes: &[u8]) -> bool {
+pub(super) fn is_digest_like(bytes: &[u8]) -> bool {
     noise::is_hex(bytes) && matches!(bytes.len(), 32 | 40 | 56 | 64 | 96 | 128)
 }
 
@@ -360,7 +360,7 @@ fn is_key_to_press(bytes: &[u8]) -> bool {
         && bytes.len() < 24
 }
 
-fn has_file_ending(bytes: &[u8]) -> bool {
+pub(super) fn has_file_ending(bytes: &[u8]) -> bool {
     const ENDINGS: [&[u8]; 48] = [
         b".json", b".pem", b".key", b".txt", b".crt", b".cer", b".p12", b".pfx", b".jks", b".yaml", b".yml", b".xml", b".env", b".html",
         b".php", b".js", b".ts", b".py", b".go", b".rs", b".com", b".org", b".net", b".io", b".local", b".md", b".png", b".svg", b".jwt",

@@ -92,7 +92,8 @@ impl GateFinding {
         if let Some(credential) = &self.known {
             return format!("It is live: {} {} of account {}", credential.id.kind.title(), credential.id.public_id, credential.id.account);
         }
-        let who = if self.service.is_empty() { "whatever it opens".to_owned() } else { self.service.clone() };
+        let who =
+            if matches!(self.service.as_str(), "" | "Unknown" | "Any") { "whatever it opens".to_owned() } else { self.service.clone() };
         match self.detection.confidence {
             Confidence::Certain => format!("Anyone who can read this file can use it at {who}"),
             Confidence::Likely => format!("It looks like a secret; if it is one, anyone who can read this file can use it at {who}"),

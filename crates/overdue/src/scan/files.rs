@@ -81,14 +81,13 @@ fn file(look: &Look, path: &Path, follow: bool) {
         return look.saw(&name, scanned, None, None);
     }
     BUFFER.with_borrow_mut(|buffer| {
-        buffer.clear();
-        match (&mut file).take(WHOLE_BYTES_MAX + 1).read_to_end(buffer) {
-            Ok(read) if read as u64 > WHOLE_BYTES_MAX => {
+        match read_whole(&mut file, metadata.len(), buffer) {
+            Ok(()) if buffer.len() as u64 > WHOLE_BYTES_MAX => {
                 // It has grown since it was opened: the rest of it streams.
                 let scanned = look.scanner.scan_reader_of(&look.name(&name), None, None, &mut buffer.as_slice().chain(&mut file));
                 look.saw(&name, scanned, None, None);
             }
-            Ok(_) => {
+            Ok(()) => {
                 let scanned = look.scanner.scan_bytes_of(&look.name(&name), None, buffer);
                 let found = !scanned.detections.is_empty() || !scanned.allowed.is_empty();
                 look.saw(&name, scanned, Some(buffer), None);
@@ -99,4 +98,29 @@ fn file(look: &Look, path: &Path, follow: bool) {
             Err(error) => look.missed(gap_of(name, GapReason::Truncated, error.to_string())),
         }
     });
+}
+
+/// Reads a file of about `size` bytes, and one byte more than is allowed at most. A file that holds what it says costs one
+/// call: it gives all of that, and less than it was asked for.
+fn read_whole(file: &mut std::fs::File, size: u64, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+    buffer.resize(usize::try_from(size.min(WHOLE_BYTES_MAX)).unwrap_or(0) + 1, 0);
+    let mut filled = 0;
+    loop {
+        match file.read(&mut buffer[filled..]) {
+            Ok(read) => {
+                filled += read;
+                let is_end = read == 0 || filled as u64 == size && filled < buffer.len();
+                if is_end || filled as u64 > WHOLE_BYTES_MAX {
+                    buffer.truncate(filled);
+                    return Ok(());
+                }
+                if filled == buffer.len() {
+                    let more = (2 * buffer.len()).min(WHOLE_BYTES_MAX as usize + 1);
+                    buffer.resize(more, 0);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
