@@ -44,6 +44,13 @@ fn commit(folder: &Path, name: &str, text: &str) -> String {
     git(folder, &["rev-parse", "HEAD"]).trim().to_owned()
 }
 
+/// A gzip file, made by the tool itself.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("gzip").arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("gzip");
+    child.stdin.take().expect("its input").write_all(bytes).expect("written");
+    child.wait_with_output().expect("an end").stdout
+}
+
 fn key_line(seed: u64) -> String {
     format!("STRIPE={}\n", stripe_key(seed))
 }
@@ -87,6 +94,12 @@ fn files_are_read_wherever_they_lie() {
     let (code, report) = home.json(&["scan", "t/broken.zip", "t/clean.py", "--format", "json"]);
     assert_eq!(code, 2, "{report}");
     assert_eq!(report["complete"], false);
+    let ran = home.run(&["scan", "t", "--limit", "patience=3"]);
+    assert!(ran.code == 3 && ran.err.contains("archive_depth_max"), "{}", ran.err);
+    fs::write(home.work().join("t/inner.env.gz"), gzip(key_line(5).as_bytes())).expect("a file");
+    let (code, report) = home.json(&["scan", "t/inner.env.gz", "--limit", "archive_depth_max=0", "--format", "json"]);
+    assert!(code == 2 && report["gaps"][0]["detail"].as_str().is_some_and(|detail| detail.contains("archive_depth_max")), "{report}");
+    assert_eq!(home.run(&["scan", "t/inner.env.gz"]).code, 1);
     let ran = home.run(&["scan", "nowhere"]);
     assert_eq!(ran.code, 3);
     assert!(ran.err.contains("nowhere"), "{}", ran.err);

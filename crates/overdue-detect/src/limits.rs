@@ -85,3 +85,69 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// The names of all limits, as gaps tell them.
+    pub const NAMES: [&str; 13] = [
+        "archive_depth_max",
+        "decode_depth_max",
+        "entries_max",
+        "entry_bytes_max",
+        "total_bytes_max",
+        "ratio_max",
+        "ratio_free_bytes",
+        "buffer_bytes_max",
+        "detections_max",
+        "gaps_max",
+        "work_max",
+        "window_bytes_max",
+        "seekable_bytes_max",
+    ];
+
+    /// Sets a limit by its name. False when there is none of that name, or it cannot be so large.
+    ///
+    /// ```
+    /// let mut limits = overdue_detect::Limits::default();
+    /// assert!(limits.set("archive_depth_max", 12));
+    /// assert!(!limits.set("archive_depth_max", 1000) && !limits.set("patience", 1));
+    /// ```
+    #[must_use]
+    pub fn set(&mut self, name: &str, value: u64) -> bool {
+        fn put<T: TryFrom<u64>>(slot: &mut T, value: u64) -> bool {
+            T::try_from(value).map(|value| *slot = value).is_ok()
+        }
+        match name {
+            "archive_depth_max" => put(&mut self.archive_depth_max, value),
+            "decode_depth_max" => put(&mut self.decode_depth_max, value),
+            "entries_max" => put(&mut self.entries_max, value),
+            "entry_bytes_max" => put(&mut self.entry_bytes_max, value),
+            "total_bytes_max" => put(&mut self.total_bytes_max, value),
+            "ratio_max" => put(&mut self.ratio_max, value),
+            "ratio_free_bytes" => put(&mut self.ratio_free_bytes, value),
+            "buffer_bytes_max" => put(&mut self.buffer_bytes_max, value),
+            "detections_max" => put(&mut self.detections_max, value),
+            "gaps_max" => put(&mut self.gaps_max, value),
+            "work_max" => put(&mut self.work_max, value),
+            "window_bytes_max" => put(&mut self.window_bytes_max, value),
+            "seekable_bytes_max" => put(&mut self.seekable_bytes_max, value),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Limits;
+
+    #[test]
+    fn every_limit_has_a_name() {
+        let mut limits = Limits::default();
+        for name in Limits::NAMES {
+            assert!(limits.set(name, 7), "{name}");
+        }
+        // `Debug` tells every field there is, so one that was forgotten keeps its default here.
+        let text = format!("{limits:?}");
+        assert_eq!(text.matches(": 7").count(), text.matches(": ").count(), "{text}");
+        assert_eq!(text.matches(": ").count(), Limits::NAMES.len());
+    }
+}

@@ -199,6 +199,9 @@ pub(crate) struct ScanArgs {
     /// Honour no marker on a line (overdue:allow, gitleaks:allow), no .gitleaks.toml and no .gitleaksignore
     #[arg(long, conflicts_with = "gitleaks_config")]
     pub(crate) no_allow: bool,
+    /// Change a limit that a gap names, such as archive_depth_max=12; may be given several times
+    #[arg(long, value_name = "NAME=NUMBER")]
+    pub(crate) limit: Vec<String>,
     /// Threads [default: one a core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,

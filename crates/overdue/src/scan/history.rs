@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use futures::StreamExt as _;
-use overdue_core::{Artifact, ArtifactId, MachineAudit, MachineRead, Target, TargetKind};
+use overdue_core::{Artifact, ArtifactId, GapReason, MachineAudit, MachineRead, Target, TargetKind};
 use overdue_detect::Scanned;
 use overdue_providers::machine::{Changed, Machine, MachineFacts, Scope, changes};
 use overdue_providers::{Body, Listed, Provider as _};
 
 use super::{Look, gap_of};
 
-/// Objects in flight.
-const OBJECTS_AT_ONCE: usize = 32;
+/// Objects scanned by one task.
+const BATCH: usize = 64;
 
 /// Scans what a change adds. A secret that the same file, or a removed one, held before is not new.
 pub(super) fn changed(look: &Look, start: &Path, scope: &Scope) -> Result<()> {
@@ -66,7 +66,6 @@ pub(super) async fn whole(look: &Arc<Look>, paths: &[PathBuf]) -> Result<()> {
 }
 
 async fn repository(look: &Arc<Look>, machine: &Arc<Machine>, target: &Target, several: bool, scanned_before: &mut HashSet<String>) {
-    let turns = Arc::new(tokio::sync::Semaphore::new(look.threads));
     let mut found: BTreeMap<ArtifactId, Artifact> = BTreeMap::new();
     let mut cursor = None;
     loop {
@@ -78,34 +77,25 @@ async fn repository(look: &Arc<Look>, machine: &Arc<Machine>, target: &Target, s
             .into_iter()
             .filter(|listed| listed.artifact.content.as_ref().is_none_or(|key| scanned_before.insert(key.0.clone())))
             .collect();
-        let mut scans = futures::stream::iter(fresh)
-            .map(|Listed { artifact, body }| {
-                let turns = turns.clone();
-                async move {
-                    let body = match body {
-                        Some(body) => Ok(body),
-                        None => machine.fetch(target, &artifact).await,
-                    };
-                    let scanned = match body {
-                        Ok(body) => object(look, &artifact.id.name, body, &turns).await,
-                        Err(gap) => {
-                            look.missed(gap);
-                            Scanned::default()
-                        }
-                    };
-                    (artifact, scanned)
+        // Waking a thread costs as much as scanning a small object, so they are scanned by the batch.
+        let mut batches: Vec<Vec<Listed>> = Vec::new();
+        let mut fresh = fresh.into_iter().peekable();
+        while fresh.peek().is_some() {
+            batches.push(fresh.by_ref().take(BATCH).collect());
+        }
+        let mut scans =
+            futures::stream::iter(batches).map(|batch| scanned(look, machine, target, batch)).buffer_unordered(look.threads + 1);
+        while let Some(batch) = scans.next().await {
+            for (artifact, mut scanned) in batch {
+                // Gaps and counts now; what was found when it is known where it stands, since a path tells the syntax.
+                if !scanned.detections.is_empty() || !scanned.allowed.is_empty() {
+                    found.insert(artifact.id.clone(), artifact.clone());
                 }
-            })
-            .buffer_unordered(OBJECTS_AT_ONCE);
-        while let Some((artifact, mut scanned)) = scans.next().await {
-            // Gaps and counts now; what was found when it is known where it stands, since a path tells the syntax.
-            if !scanned.detections.is_empty() || !scanned.allowed.is_empty() {
-                found.insert(artifact.id.clone(), artifact.clone());
+                scanned.detections.clear();
+                scanned.allowed.clear();
+                scanned.unused_markers.clear();
+                look.saw(&artifact.id.name, scanned, None, None);
             }
-            scanned.detections.clear();
-            scanned.allowed.clear();
-            scanned.unused_markers.clear();
-            look.saw(&artifact.id.name, scanned, None, None);
         }
         cursor = page.next;
         if cursor.is_none() {
@@ -147,25 +137,39 @@ fn at_its_path(look: &Look, path: &str, commit: Option<&str>, body: Body) -> Sca
     }
 }
 
-async fn object(look: &Arc<Look>, name: &str, body: Body, turns: &Arc<tokio::sync::Semaphore>) -> Scanned {
-    let Ok(_turn) = turns.acquire().await else { return Scanned::default() };
-    let (worker, object) = (look.clone(), name.to_owned());
-    let scan = tokio::task::spawn_blocking(move || match body {
-        Body::Bytes(bytes) => (worker.scanner.scan_bytes(&object, &bytes), None),
-        Body::Variables(variables) => (worker.scanner.scan_variables(&variables), None),
-        Body::Reader { mut reader, size_bytes, fault } => {
-            let scanned = worker.scanner.scan_reader(&object, size_bytes, &mut reader);
-            (scanned, fault.take())
-        }
-    });
-    match scan.await {
-        Ok((scanned, fault)) => {
-            fault.into_iter().for_each(|gap| look.missed(gap));
-            scanned
-        }
-        Err(_) => {
-            look.missed(gap_of(name.to_owned(), overdue_core::GapReason::Internal, "the scanner failed on it; please report this".into()));
-            Scanned::default()
+/// Fetches and scans a batch of objects.
+async fn scanned(look: &Arc<Look>, machine: &Machine, target: &Target, batch: Vec<Listed>) -> Vec<(Artifact, Scanned)> {
+    let mut bodies = Vec::with_capacity(batch.len());
+    for Listed { artifact, body } in batch {
+        let body = match body {
+            Some(body) => Ok(body),
+            None => machine.fetch(target, &artifact).await,
+        };
+        match body {
+            Ok(body) => bodies.push((artifact, body)),
+            Err(gap) => look.missed(gap),
         }
     }
+    let names: Vec<String> = bodies.iter().map(|(artifact, _)| artifact.id.name.clone()).collect();
+    let worker = look.clone();
+    let scan = tokio::task::spawn_blocking(move || -> Vec<(Artifact, Scanned)> {
+        let one = |(artifact, body): (Artifact, Body)| {
+            let scanned = match body {
+                Body::Bytes(bytes) => worker.scanner.scan_bytes(&artifact.id.name, &bytes),
+                Body::Variables(variables) => worker.scanner.scan_variables(&variables),
+                Body::Reader { mut reader, size_bytes, fault } => {
+                    let scanned = worker.scanner.scan_reader(&artifact.id.name, size_bytes, &mut reader);
+                    fault.take().into_iter().for_each(|gap| worker.missed(gap));
+                    scanned
+                }
+            };
+            (artifact, scanned)
+        };
+        bodies.into_iter().map(one).collect()
+    });
+    scan.await.unwrap_or_else(|_| {
+        let why = "the scanner failed on it or on one beside it; please report this";
+        names.into_iter().for_each(|name| look.missed(gap_of(name, GapReason::Internal, why.to_owned())));
+        Vec::new()
+    })
 }

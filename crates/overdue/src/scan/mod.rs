@@ -58,7 +58,7 @@ pub(crate) async fn scan(args: ScanArgs, clock: Clock) -> Result<Exit> {
     let allowed::Configured { rules, allow, lists, ignores } = allowed::read(&args, &root, whole)?;
     let facts: HashMap<RuleId, RuleFacts> = rules.facts().into_iter().map(|facts| (facts.id.clone(), facts)).collect();
     let look = Arc::new(Look {
-        scanner: Scanner::new(Arc::new(rules), key, Limits::default()).honouring(allow),
+        scanner: Scanner::new(Arc::new(rules), key, limits(&args.limit)?).honouring(allow),
         root,
         lists,
         ignores,
@@ -138,6 +138,17 @@ fn one(paths: &[PathBuf]) -> Result<PathBuf> {
         [path] => Ok(path.clone()),
         _ => bail!("--staged and --since look at one repository: name one path, or none for the current folder"),
     }
+}
+
+fn limits(texts: &[String]) -> Result<Limits> {
+    let mut limits = Limits::default();
+    for text in texts {
+        let set = text.split_once('=').and_then(|(name, number)| Some(limits.set(name.trim(), number.trim().parse().ok()?)));
+        if set != Some(true) {
+            bail!("--limit {text}: write NAME=NUMBER with one of {}", Limits::NAMES.join(", "));
+        }
+    }
+    Ok(limits)
 }
 
 fn globs(texts: &[String]) -> Result<GlobSet> {
