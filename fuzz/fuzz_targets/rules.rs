@@ -1,8 +1,6 @@
 //! Any text as a file of rules: an error with a line, or rules that scan.
 #![no_main]
 
-mod common;
-
 use libfuzzer_sys::fuzz_target;
 use overdue_detect::RuleSet;
 
