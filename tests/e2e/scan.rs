@@ -252,6 +252,17 @@ fn hooks_stop_a_commit_and_a_push() {
     let (passed, said) = run(&["commit", "-m", "leak"]);
     assert!(!passed && said.contains("leak.env:1:8"), "{said}");
 
+    // `git commit -a` and `git commit FILE` give the hook an index of their own.
+    run(&["rm", "-q", "--cached", "leak.env"]);
+    fs::write(folder.join("clean.txt"), key_line(2)).expect("a file");
+    for arguments in [["commit", "-am", "leak"], ["commit", "-mleak", "clean.txt"]] {
+        let (passed, said) = run(&arguments);
+        assert!(!passed && said.contains("clean.txt:1:8"), "{arguments:?}: {said}");
+    }
+    fs::write(folder.join("clean.txt"), "nothing\n").expect("a file");
+    run(&["add", "clean.txt"]);
+    run(&["add", "leak.env"]);
+
     // A server that judges a push before it takes it in: the objects lie apart until then.
     git(&home.work(), &["init", "-q", "--bare", "server.git"]);
     let receive = home.work().join("server.git/hooks/pre-receive");

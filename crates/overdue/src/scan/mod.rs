@@ -75,7 +75,9 @@ pub(crate) async fn scan(args: ScanArgs, clock: Clock) -> Result<Exit> {
             format!("what came since {revision}")
         }
         (None, true, _) => {
-            history::changed(&look, &one(&paths)?, &Scope::Staged)?;
+            // Git names the index of a commit that its hooks are to judge; `git commit -a` has one of its own.
+            let index = std::env::var_os("GIT_INDEX_FILE").map(PathBuf::from);
+            history::changed(&look, &one(&paths)?, &Scope::Staged { index })?;
             "what is staged".to_owned()
         }
         (None, false, true) => {

@@ -31,7 +31,10 @@ const DEPTH_MAX: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// What the index holds and `HEAD` does not.
-    Staged,
+    Staged {
+        /// The index, where it is not the repository's own: git gives a hook of `git commit -a` another one.
+        index: Option<PathBuf>,
+    },
     /// What commits brought that `to` has and `from` does not. Each is a branch, a tag, a commit id or its start, and may
     /// have `~N` or `^` after it. A `from` of zeros, which a server's hook gets for a new branch, stands for every ref.
     Since {
@@ -91,7 +94,7 @@ pub fn changes(start: &Path, scope: &Scope, incoming: Option<&Path>) -> Result<(
     }
     let mut look = Look { repository: &repository, work: repository.work(), missing: 0 };
     let (changed, shallow) = match scope {
-        Scope::Staged => (look.staged(&git_dir)?, false),
+        Scope::Staged { index } => (look.staged(&git_dir, index.as_deref())?, false),
         Scope::Since { from, to } => (look.since(&git_dir, from, to)?, true),
     };
     // What is staged needs HEAD alone, so a cut history hides nothing of it.
@@ -139,8 +142,8 @@ struct Look<'r> {
 }
 
 impl Look<'_> {
-    fn staged(&mut self, git_dir: &Path) -> Result<Vec<Changed>, ChangesError> {
-        let path = git_dir.join("index");
+    fn staged(&mut self, git_dir: &Path, index: Option<&Path>) -> Result<Vec<Changed>, ChangesError> {
+        let path = index.map_or_else(|| git_dir.join("index"), Path::to_owned);
         let entries = match read_small(&path, INDEX_BYTES_MAX) {
             Ok(bytes) => index_entries(&bytes, self.repository.hash).map_err(|why| ChangesError::Index(path, why))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
