@@ -395,6 +395,8 @@ fn a_live_key_cannot_be_accepted() {
     let repos = if repos.is_dir() { repos } else { world.folder.join("repos") };
     let repos = repos.to_str().expect("a path");
     let store = format!("sqlite://{}", home.store().display());
+    let ran = home.run(&["scan", "--history", repos, "--store", "sqlite:///nowhere/overdue.db"]);
+    assert!(ran.code == 3 && ran.err.contains("there is no store at"), "{}", ran.err);
     let (_, report) = home.json(&[
         "scan",
         "--history",

@@ -124,7 +124,8 @@ async fn repository(look: &Arc<Look>, machine: &Arc<Machine>, target: &Target, s
             }
         };
         let file = if several { format!("{}/{path}", target.name) } else { path };
-        look.found_in_history(&file, again, placement.as_ref());
+        // It was counted, and its gaps were told, when it was first read.
+        look.note(&file, Scanned { gaps: Vec::new(), unused_markers: Vec::new(), ..again }, None, placement.as_ref());
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a store knows of a found key: whether it is live, and whose it is. Offline, by its public id.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use jiff::Timestamp;
 use overdue_core::{LastUsed, Severity, Status};
 use overdue_report::gate::GateFinding;
@@ -10,6 +10,10 @@ use crate::places::Places;
 
 /// Marks findings whose key the store knows as live: they are critical, and no baseline can accept them.
 pub(super) async fn look_up(store: &str, findings: &mut [GateFinding], now: Timestamp) -> Result<()> {
+    // Opening would make an empty one, in which no key is live.
+    if let Some(path) = store.strip_prefix("sqlite://").filter(|path| !std::path::Path::new(path).exists()) {
+        bail!("--store: there is no store at {path}; an audit makes one");
+    }
     let store = Store::open(&Places::find()?.store_url(Some(store)), now).await?;
     let ids: Vec<String> = findings.iter().filter_map(|finding| finding.detection.public_id.clone()).collect();
     let known = store.credentials_by_public_id(&ids).await?;

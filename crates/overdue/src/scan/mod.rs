@@ -198,6 +198,11 @@ impl Look {
     fn saw(&self, file: &str, scanned: Scanned, bytes: Option<&[u8]>, placement: Option<&Placement>) {
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(scanned.bytes, Ordering::Relaxed);
+        self.note(file, scanned, bytes, placement);
+    }
+
+    /// The same without counting it.
+    fn note(&self, file: &str, scanned: Scanned, bytes: Option<&[u8]>, placement: Option<&Placement>) {
         if scanned.detections.is_empty() && scanned.gaps.is_empty() && scanned.allowed.is_empty() && scanned.unused_markers.is_empty() {
             return;
         }
@@ -220,15 +225,6 @@ impl Look {
             let before = bytes.map(|bytes| before(bytes, &detection)).unwrap_or_default();
             seen.found.push(Found { file: file.to_owned(), detection, placement: placement.cloned(), before, accepted });
         }
-    }
-
-    /// The same for a content of history that was counted, and whose gaps were told, when it was first read.
-    fn found_in_history(&self, file: &str, mut scanned: Scanned, placement: Option<&Placement>) {
-        scanned.gaps.clear();
-        scanned.unused_markers.clear();
-        self.files.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(scanned.bytes, Ordering::Relaxed);
-        self.saw(file, scanned, None, placement);
     }
 
     /// A path as configurations write it: from the root of what is scanned.
