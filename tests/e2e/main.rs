@@ -10,6 +10,7 @@ mod denied;
 mod faults;
 mod kill;
 mod letters;
+mod matrix;
 mod ministack;
 mod program;
 mod scan;

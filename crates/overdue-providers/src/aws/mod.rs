@@ -13,6 +13,7 @@
 //! `permissions`, `errors`, `paging`, `signed`, `calls`.
 
 mod access_keys;
+mod busy;
 mod calls;
 mod certificate;
 mod connect;

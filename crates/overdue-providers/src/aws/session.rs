@@ -157,6 +157,7 @@ macro_rules! client {
                     .token_bucket($sdk::config::retry::TokenBucket::builder().capacity(RETRY_TOKENS).build())
                     .build(),
             )
+            .retry_classifier(super::busy::Busy)
             .interceptor($session.wire.calls.clone());
         let tune: fn($sdk::config::Builder) -> $sdk::config::Builder = $tune;
         Api::new($sdk::Client::from_conf(tune(builder).build()), $session.budget(stringify!($sdk), region))
