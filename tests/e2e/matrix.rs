@@ -10,7 +10,7 @@ use crate::servers::Server;
 use crate::world::{Place, World, found, one_account_job};
 
 /// Runs in all, each with a seed of its own.
-const RUNS: u64 = 200;
+const RUNS: u64 = 60;
 /// Runs in the same moment: they wait far longer than they compute.
 const AT_ONCE: usize = 10;
 
@@ -31,7 +31,7 @@ impl Seen {
 }
 
 #[test]
-fn two_hundred_spoiled_runs_never_call_a_loss_whole() {
+fn sixty_spoiled_runs_never_call_a_loss_whole() {
     let mut home = Home::new();
     let world = World::seed("weekly", home.folder.path());
     world.ambient(&mut home);

@@ -14,7 +14,7 @@ HABITS = [
     ("backup-bot", {"keys": [(250, None, True, None)]}),
     ("etl-bot", {"keys": [(500, 200, True, None)]}),
     ("old-bot", {"keys": [(300, 150, False, 60)]}),                                   # off: AWS moves its "rotated" date
-    ("twin-bot", {"keys": [(45, 3, True, None), (45 - 20 / 86400, None, True, None)]}),  # two keys 20 seconds apart
+    ("twin-bot", {"keys": [(50, 3, True, None), (50 - 20 / 86400, None, True, None)]}),  # two keys 20 seconds apart
     ("new-bot", {"keys": [(1 / 24, None, True, None)]}),                              # made an hour ago: a report may miss it
     ("nobody", {}),
     ("alice", {"password": (30, 2)}),
