@@ -27,7 +27,6 @@ KINDS = {
 # Names that a page token has in answers, over all vendors. A proxy knows no service, so it goes by the name alone.
 TOKENS = ("nextPageToken", "nextLink", "@odata.nextLink", "NextToken", "nextToken", "NextMarker", "Marker", "NextContinuationToken",
           "NextKeyMarker")
-LISTS = ("items", "value")
 BODY_MAX = 64 << 20
 
 
@@ -42,9 +41,10 @@ def http_answer(status, body=b"", headers=()):
 
 
 def plain_call(target, body):
-    """The call without what differs from run to run: signatures, dates and page tokens that are addresses."""
+    """The call without what differs from run to run: signatures and dates in its address."""
     path, _, query = target.partition("?")
-    query = "&".join(sorted(part for part in query.split("&") if not part.lower().startswith(("x-amz-", "awsaccesskeyid", "signature", "expires"))))
+    signed = ("x-amz-", "awsaccesskeyid", "signature", "expires")
+    query = "&".join(sorted(part for part in query.split("&") if not part.lower().startswith(signed)))
     return f"{path}?{query}\n{body.decode('utf-8', 'replace')}"
 
 
@@ -123,9 +123,9 @@ def whole(status, headers, body, head_only=False):
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-def with_token(body, numbers, drop_items):
-    """The page, saying that there is more and that its token is one that came before; or an empty page that says so. None: it
-    is no page."""
+def with_token(body, drop_items):
+    """The page, saying that there is more and that its token is one that came before; a JSON page may lose its items too. None:
+    it is no page."""
     stuck = "spoiled-token-again"
     try:
         page = json.loads(body)
@@ -142,10 +142,8 @@ def with_token(body, numbers, drop_items):
         return None
     if drop_items:
         page = {name: [] if isinstance(value, list) else value for name, value in page.items()}
-    known = [name for name in TOKENS if name in page]
-    for name in known or (["nextPageToken"] if any(name in page for name in ("kind", "etag")) else list(TOKENS[3:5])):
-        page[name] = page.get(name) or stuck
-    return json.dumps(page).encode()
+    # Under every name a service may have for it: a client reads its own and ignores the others.
+    return json.dumps(page | {name: page.get(name) or stuck for name in TOKENS}).encode()
 
 
 async def spoil(kind, numbers, answer, head_only, writer):
@@ -171,13 +169,13 @@ async def spoil(kind, numbers, answer, head_only, writer):
         return True
     if kind == "broken-body" and body and not head_only:
         at = numbers.randrange(len(body))
-        # A length that fits: only what the bytes say is wrong. Binary content has checksums against that, or it is not spoiled.
-        if not body[:1] in (b"{", b"[", b"<"):
+        # Its length is right, and what it says is not. No client can see that in plain bytes, so those are cut short instead.
+        if body[:1] not in (b"{", b"[", b"<"):
             return await spoil("cut-short", numbers, answer, head_only, writer)
         writer.write(whole(status, headers, body[:at] + b"\x00" + body[at + 1:at + 1 + len(body) // 2]))
         return True
     if kind in ("same-token", "token-without-items") and not head_only:
-        page = with_token(body, numbers, kind == "token-without-items")
+        page = with_token(body, kind == "token-without-items")
         if page is None:
             return await spoil("500", numbers, answer, head_only, writer)
         writer.write(whole(status, headers, page))

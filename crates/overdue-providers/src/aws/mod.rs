@@ -10,7 +10,7 @@
 //!
 //! Rooms: `connect` and `session` (who we are, here and in other accounts), `discovery` (what there is), `iam` with one file
 //! for each kind of credential, `secrets`, `parameters` and `values`, `functions`, `layers` and `download`, `objects`; and below them
-//! `permissions`, `errors`, `paging`, `signed`, `calls`.
+//! `permissions`, `errors`, `paging`, `signed`, `busy`, `calls`.
 
 mod access_keys;
 mod busy;
